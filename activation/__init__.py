@@ -1,0 +1,1 @@
+"""From contributions to verified device configuration, as transactions."""

@@ -1,0 +1,1 @@
+"""One async Protocol, one module per way to talk to a device."""

@@ -1,0 +1,1 @@
+"""Design time truth: products, services and resources as data, and how they decompose."""

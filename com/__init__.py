@@ -1,0 +1,1 @@
+"""Commercial order management: product orders become service orders."""

@@ -1,0 +1,1 @@
+"""Run time truth: pools, instances, connectivity graph and device registry."""

@@ -1,0 +1,1 @@
+"""A network on this machine: topology file in, answering devices out."""

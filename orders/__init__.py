@@ -1,0 +1,1 @@
+"""The order engine of all three layers: ledger of tasks and the executor port."""

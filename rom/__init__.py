@@ -1,0 +1,1 @@
+"""Resource order management: resource orders become assigned, configured, verified resources."""

@@ -1,0 +1,1 @@
+"""Service order management: service orders become resource orders."""

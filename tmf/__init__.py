@@ -1,0 +1,1 @@
+"""TM Forum wire models, conventions, events and the ports between the layers."""
