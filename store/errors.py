@@ -24,6 +24,7 @@ class TurnupError(Exception):
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = 500
     reason: ClassVar[str] = "Something failed that should not"
+    transient: ClassVar[bool] = False
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
