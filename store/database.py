@@ -141,6 +141,8 @@ class Database:
     @contextmanager
     def _open(self) -> Iterator[Tx]:
         with self.engine.connect() as connection:
+            # without begin() SQLAlchemy does not know of work done on the raw cursor, and commit() lost it
+            connection.begin()
             if self._sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
