@@ -1,0 +1,126 @@
+"""The fibre plant that all nodes of a lab share: who is plugged where, and who is therefore up.
+
+OLTs say which lines their running configuration has (`provision`), people plug and unplug ONTs,
+and everybody may ask. Optical power follows the split ratio of the splitters in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PonPort:
+    """A PON port of an OLT."""
+
+    olt: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One ONT as configured on an OLT: its port, the name of its v-ani, its tags on the uplink.
+
+    `tags` are the (S-VLAN, C-VLAN) pairs forwarded to it, empty while it has no forwarder.
+    """
+
+    serial: str
+    port: PonPort
+    name: str
+    tags: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ont:
+    """One ONT of the lab, by its node and serial number."""
+
+    node: str
+    serial: str
+    technologies: tuple[str, ...] = ()
+
+
+class PonPlant:
+    """Which ONT is plugged on which PON port, and which are up."""
+
+    def __init__(self) -> None:
+        self._onts: dict[str, Ont] = {}
+        self._plugged: dict[str, PonPort] = {}
+        self._loss: dict[PonPort, float] = {}
+        self._lines: dict[str, dict[str, Line]] = {}
+        self._up_since: dict[str, float] = {}
+        self._watchers: list[Callable[[], None]] = []
+
+    def add_ont(self, ont: Ont) -> None:
+        """Make an ONT known; it is not plugged."""
+        self._onts[ont.serial] = ont
+
+    def set_loss(self, port: PonPort, decibel: float) -> None:
+        """Say how much light the splitters behind `port` take, in dB."""
+        self._loss[port] = decibel
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Call `callback` after every change."""
+        self._watchers.append(callback)
+
+    def provision(self, olt: str, lines: Iterable[Line]) -> None:
+        """Replace the lines of `olt` by those of its running configuration."""
+        self._lines[olt] = {line.serial: line for line in lines}
+        self._settle()
+
+    def plug(self, serial: str, port: PonPort) -> None:
+        """Plug an ONT (from wherever it was) into the fibre that leads to `port`."""
+        self._plugged[serial] = port
+        self._settle()
+
+    def unplug(self, serial: str) -> None:
+        """Unplug an ONT."""
+        self._plugged.pop(serial, None)
+        self._settle()
+
+    def plugged(self, serial: str) -> PonPort | None:
+        """Return the port at the other end of the ONT's fibre."""
+        return self._plugged.get(serial)
+
+    def plugged_on(self, port: PonPort) -> tuple[str, ...]:
+        """Return the serials of all ONTs on `port`, configured or not."""
+        return tuple(serial for serial, at in self._plugged.items() if at == port)
+
+    def line(self, serial: str) -> Line | None:
+        """Return how some OLT has the ONT configured, wherever it is plugged."""
+        found = (lines[serial] for lines in self._lines.values() if serial in lines)
+        return next(found, None)
+
+    def is_up(self, serial: str) -> bool:
+        """Return whether the ONT is plugged into the very port that it is configured on."""
+        return serial in self._up_since
+
+    def up_since(self, serial: str) -> float | None:
+        """Return when the ONT came up, in seconds since the epoch; None while it is down."""
+        return self._up_since.get(serial)
+
+    def serial_of(self, olts: Iterable[str], tags: tuple[int, int]) -> str | None:
+        """Return the ONT behind the tag pair on one of `olts`, if it is up."""
+        for olt in olts:
+            for line in self._lines.get(olt, {}).values():
+                if tags in line.tags and self.is_up(line.serial):
+                    return line.serial
+        return None
+
+    def received_power(self, serial: str) -> float | None:
+        """Return the ONT's upstream power at the OLT in dBm; None when it is not plugged."""
+        port = self._plugged.get(serial)
+        return None if port is None else round(2.0 - self._loss.get(port, 17.5), 1)
+
+    def _settle(self) -> None:
+        now = time.time()
+        up = {serial for serial in self._plugged if self._fits(serial)}
+        self._up_since = {serial: self._up_since.get(serial, now) for serial in up}
+        for callback in self._watchers:
+            callback()
+
+    def _fits(self, serial: str) -> bool:
+        at = self._plugged[serial]
+        line = self._lines.get(at.olt, {}).get(serial)
+        return line is not None and line.port == at
