@@ -28,11 +28,11 @@ LOCK_HOLDER = 4294967295
 """Session id of the imaginary manager that holds the lock (RFC 6241 session-id is uint32)."""
 
 
-class Dropped(Exception):  # noqa: N818
+class Dropped(Exception):
     """Close this session now, without an answer."""
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """An armed fault says no; `path` is what it was armed for (empty: everything)."""
 
     def __init__(self, fault: str, path: str = "") -> None:
@@ -104,9 +104,10 @@ class Gate:
 
     def _drop(self, moment: str) -> None:
         drop = self._faults.get("drop")
-        if drop and drop.params.get("when", "before") == moment:
-            if self._count == drop.params["rpc"]:
-                raise Dropped
+        if drop is None or drop.params.get("when", "before") != moment:
+            return
+        if self._count == drop.params["rpc"]:
+            raise Dropped
 
 
 class FaultSet:
