@@ -1,0 +1,30 @@
+"""States of a product (TMF637 4.0)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ProductState(StrEnum):
+    """Life of a product instance."""
+
+    CREATED = "created"
+    PENDING_ACTIVE = "pendingActive"
+    CANCELLED = "cancelled"
+    ACTIVE = "active"
+    PENDING_TERMINATE = "pendingTerminate"
+    TERMINATED = "terminated"
+    SUSPENDED = "suspended"
+
+
+LIVE = (ProductState.ACTIVE, ProductState.SUSPENDED, ProductState.PENDING_ACTIVE, ProductState.PENDING_TERMINATE)
+
+TRANSITIONS: dict[ProductState, frozenset[ProductState]] = {
+    ProductState.CREATED: frozenset({ProductState.PENDING_ACTIVE, ProductState.CANCELLED}),
+    ProductState.PENDING_ACTIVE: frozenset({ProductState.ACTIVE, ProductState.CANCELLED}),
+    ProductState.ACTIVE: frozenset({ProductState.SUSPENDED, ProductState.PENDING_TERMINATE}),
+    ProductState.SUSPENDED: frozenset({ProductState.ACTIVE, ProductState.PENDING_TERMINATE}),
+    ProductState.PENDING_TERMINATE: frozenset({ProductState.TERMINATED, ProductState.ACTIVE}),
+    ProductState.TERMINATED: frozenset(),
+    ProductState.CANCELLED: frozenset(),
+}

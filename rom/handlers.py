@@ -1,0 +1,302 @@
+"""The steps of a resource order: start → assign → (change | external | record)… ; each is a task of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from activation.api import Activation
+from activation.model import ChangeOutcome, ChangeRequest, ContributionChange
+from catalog.expression import Expression
+from catalog.repository import Catalogs
+from orders.ledger import Ledger
+from orders.model import Done, External, Hold, Item, Order, Outcome, Retry, State, Task, TaskSpec, Wait
+from orders.wire import characteristics
+from rom import resources
+from rom.assign import Assigned, Assigner, Assignment
+from rom.context import context
+from rom.decompose import CHANGE, EXTERNAL
+from rom.model import Action, Group, ResourceItem
+from rom.parse import load_items, of_role
+from rom.verify import service_checks, watch_specs
+from store import Database, Rx, Tx
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RomParts:
+    """What ROM's steps work with."""
+
+    database: Database
+    ledger: Ledger
+    catalogs: Catalogs
+    activation: Activation
+
+
+class Start:
+    """Wait for earlier orders on the same resources, then begin."""
+
+    def __init__(self, parts: RomParts) -> None:
+        self._ledger = parts.ledger
+
+    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
+        blockers = self._ledger.blockers(tx, task.order_id)
+        if blockers:
+            return Wait(key=f"final:{blockers[0]}")
+        for item in self._ledger.order(tx, task.order_id).items:
+            self._ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS)
+        self._ledger.add_tasks(tx, task.order_id, [TaskSpec(key="assign", kind="rom.assign@1", items=task.items)])
+        return Done()
+
+
+class Assign:
+    """Assign everything in one transaction; when the order carries a plan hash, plan it again first."""
+
+    def __init__(self, parts: RomParts, simulate: Any) -> None:
+        self._parts = parts
+        self._simulate = simulate
+
+    def act(self, task: Task) -> Any:
+        with self._parts.database.read() as rx:
+            order = self._parts.ledger.order(rx, task.order_id)
+        return self._simulate(order) if order.plan_hash else None
+
+    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:
+        order = self._parts.ledger.order(tx, task.order_id)
+        if order.plan_hash and result["planHash"] != order.plan_hash:
+            return plan_changed(result)
+        assignment = assign_order(tx, self._parts, order)
+        hashes = result["changes"] if order.plan_hash else {}
+        if order.plan_hash and assignment.allocations() != result["allocations"]:
+            return Retry(cause="allocations changed between plan and assignment", delay_s=0.1)
+        for assigned in assignment.items:
+            self._keep(tx, order, assigned)
+        self._parts.ledger.add_tasks(tx, order.id, [_task(group, hashes) for group in assignment.groups])
+        self._finish_unchanged(tx, order, assignment)
+        return Done()
+
+    def _keep(self, tx: Tx, order: Order, assigned: Assigned) -> None:
+        item = assigned.item
+        if item.action is Action.ADD:
+            resources.reserve(tx, assigned, order.id)
+        shown = dict(item.body or {})
+        shown["resource"] = {
+            **shown["resource"],
+            "resourceCharacteristic": characteristics(item.after if item.after is not None else item.before or {}),
+        }
+        self._parts.ledger.update_item(
+            tx, order.id, item.id, before=_plain(item.before), after=_plain(item.after), body=shown,
+            result={
+                "allocations": dict(assigned.allocations), "held": dict(assigned.held), "reasons": dict(assigned.reasons),
+            },
+        )
+
+    def _finish_unchanged(self, tx: Tx, order: Order, assignment: Assignment) -> None:
+        for assigned in assignment.items:
+            if assigned.item.action is Action.NO_CHANGE:
+                self._parts.ledger.update_item(tx, order.id, assigned.item.id, state=State.COMPLETED)
+
+
+class Change:
+    """Configure and verify one group of items on its devices, then sweep shared objects nobody uses any more."""
+
+    def __init__(self, parts: RomParts) -> None:
+        self._parts = parts
+
+    def act(self, task: Task) -> Json:
+        outcome = self._parts.activation.run(request_of(task, "contributions"), expect=task.args.get("expect"))
+        if outcome.ok:
+            outcome = self._sweep(task, outcome)
+        checks = self._checks(task) if outcome.ok else []
+        return {"outcome": outcome_json(outcome), "checks": checks}
+
+    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:
+        if result["outcome"]["code"]:
+            return trouble(result["outcome"])
+        complete_items(tx, self._parts, task, checks=result["checks"])
+        return Done({"batch": result["outcome"]["batch"]})
+
+    def _sweep(self, task: Task, outcome: ChangeOutcome) -> ChangeOutcome:
+        devices = sorted({c["device"] for c in task.args["contributions"]})
+        with self._parts.database.read() as rx:
+            request = self._parts.activation.sweep(rx, f"{task.order_id}:{task.args['group']}:sweep", devices)
+        if request is None:
+            return outcome
+        swept = self._parts.activation.run(request)
+        return outcome if swept.ok else swept
+
+    def _checks(self, task: Task) -> list[Json]:
+        with self._parts.database.read() as rx:
+            items = self._items(rx, task)
+            wanted = service_checks(rx, items)
+        return self._parts.activation.verify_state(wanted) if wanted else []
+
+    def _items(self, rx: Rx, task: Task) -> list[ResourceItem]:
+        order = self._parts.ledger.order(rx, task.order_id)
+        catalog = self._parts.catalogs.view(rx)
+        return [item for item in load_items(rx, catalog, order) if item.id in task.items]
+
+
+class ExternalWork:
+    """Wait for an external party (a delivery, a visit), then record what it reports."""
+
+    def __init__(self, parts: RomParts) -> None:
+        self._parts = parts
+
+    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
+        if task.overdue:
+            return Hold(
+                code="EXTERNAL_OVERDUE",
+                explanation=f"Nobody reported the end of {task.key} in time.",
+                remedy="Ask the external party; retry to go on waiting, or complete the task.",
+            )
+        if task.wake is None:
+            return self._wait(tx, task)
+        complete_items(tx, self._parts, task, checks=[])
+        return Done({"reported": task.wake})
+
+    def _wait(self, tx: Tx, task: Task) -> Wait:
+        order = self._parts.ledger.order(tx, task.order_id)
+        catalog = self._parts.catalogs.view(tx)
+        (item,) = (item for item in load_items(tx, catalog, order) if item.id in task.items)
+        work = item.spec.external
+        assert work is not None
+        values = item.after if item.after is not None else item.before or {}
+        scope = context(item.spec, values, item.place, lambda role: _role(tx, item, role))
+        example = {name: Expression(text).evaluate(scope) for name, text in work.example.items()}
+        return Wait(
+            key=f"external:{order.id}:{item.id}",
+            due=tx.now + (work.due_in or timedelta(days=30)),
+            external=External(
+                kind=work.kind, item=item.id, example=example,
+                subject={"line": item.line, "resource": item.resource, "place": item.place, "action": item.action.value},
+            ),
+        )
+
+
+class Record:
+    """Items that configure nothing: only the inventory changes."""
+
+    def __init__(self, parts: RomParts) -> None:
+        self._parts = parts
+
+    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
+        complete_items(tx, self._parts, task, checks=[])
+        return Done()
+
+
+def assign_order(tx: Tx, parts: RomParts, order: Order) -> Assignment:
+    """Assign all items of an order (also in a dry run)."""
+    items = load_items(tx, parts.catalogs.view(tx), order)
+    held = {item.id: resources.held_by(tx, item.resource) for item in items}
+    return Assigner(tx, order.id).assign(items, held)
+
+
+def complete_items(tx: Tx, parts: RomParts, task: Task, *, checks: list[Json]) -> None:
+    """Bring the inventory to what the task's items say and complete them."""
+    order = parts.ledger.order(tx, task.order_id)
+    catalog = parts.catalogs.view(tx)
+    stored = {item.id: item for item in order.items}
+    for item in load_items(tx, catalog, order):
+        if item.id in task.items:
+            settle_item(tx, order.id, assigned_of(item, stored[item.id]))
+            parts.ledger.update_item(
+                tx, order.id, item.id, state=State.COMPLETED, result={"checks": checks} if checks else {}
+            )
+    parts.ledger.add_tasks(tx, order.id, watch_specs(task, checks))
+    _end(tx, parts, task.order_id)
+
+
+def _end(tx: Tx, parts: RomParts, order_id: str) -> None:
+    """With the last item done, give back what the order's items no longer hold."""
+    order = parts.ledger.order(tx, order_id)
+    if order.state is State.COMPLETED:
+        stored = {item.id: item for item in order.items}
+        for item in load_items(tx, parts.catalogs.view(tx), order):
+            resources.give_back(tx, assigned_of(item, stored[item.id]), order_id)
+
+
+def settle_item(tx: Tx, order_id: str, assigned: Assigned) -> None:
+    """Commission or retire the resource of one item."""
+    if assigned.item.action is Action.DELETE:
+        resources.retire(tx, assigned, order_id)
+    else:
+        resources.commission(tx, assigned, order_id)
+
+
+def assigned_of(item: ResourceItem, stored: Item) -> Assigned:
+    """Return an item with what the ledger keeps of its assignment."""
+    return Assigned(
+        replace(item, before=stored.before, after=stored.after),
+        stored.result.get("allocations", {}),
+        stored.result.get("held", {}),
+        stored.result.get("reasons", {}),
+    )
+
+
+def request_of(task: Task, which: str, suffix: str = "") -> ChangeRequest:
+    """Return the change request that a task carries; its id is the same after every restart."""
+    return ChangeRequest(
+        id=f"{task.order_id}:{task.args['group']}{suffix}",
+        order_id=task.order_id,
+        kind="change",
+        contributions=tuple(ContributionChange(**c) for c in task.args[which]),
+    )
+
+
+def outcome_json(outcome: ChangeOutcome) -> Json:
+    """Return an outcome as JSON for the ledger."""
+    return {
+        "batch": outcome.batch, "code": outcome.code, "explanation": outcome.explanation, "remedy": outcome.remedy,
+        "transient": outcome.transient, "details": dict(outcome.details),
+    }
+
+
+def trouble(outcome: Json) -> Outcome:
+    """Say what comes of a change that did not succeed: another try, or a person."""
+    if outcome["transient"]:
+        return Retry(
+            cause=outcome["explanation"], code=outcome["code"], remedy=outcome["remedy"], details=outcome["details"]
+        )
+    return Hold(outcome["code"], outcome["explanation"], outcome["remedy"], outcome["details"])
+
+
+def plan_changed(simulation: Mapping[str, Any]) -> Hold:
+    """Return the hold that shows the new plan and its hash."""
+    return Hold(
+        code="PLAN_CHANGED",
+        explanation="The network is no longer as it was when the plan was made; nothing was sent.",
+        remedy=f"Look at the new plan and retry with planHash {simulation['planHash']}, or cancel.",
+        details={"planHash": simulation["planHash"], "devices": simulation["devices"],
+                 "allocations": simulation["allocations"]},
+    )
+
+
+def group_args(group: Group) -> Json:
+    """Return what a task keeps of a group."""
+    return {
+        "group": group.key,
+        "contributions": [asdict(c) for c in group.contributions],
+        "undo": [asdict(c) for c in group.undo],
+        "needs": list(group.needs),
+    }
+
+
+def _task(group: Group, hashes: Mapping[str, str]) -> TaskSpec:
+    kind = {CHANGE: "rom.change@1", EXTERNAL: "rom.external@1"}.get(group.kind, "rom.record@1")
+    args = group_args(group) | ({"expect": hashes[group.key]} if group.key in hashes else {})
+    return TaskSpec(key=group.key, kind=kind, args=args, needs=group.needs, items=group.items)
+
+
+def _plain(values: Mapping[str, Any] | None) -> Json | None:
+    return None if values is None else dict(values)
+
+
+def _role(rx: Rx, item: ResourceItem, role: str) -> Mapping[str, Any] | None:
+    instance = of_role(rx, item.line, role)
+    return instance.characteristics if instance else None
+
+

@@ -1,0 +1,112 @@
+"""Services in the inventory (CFS and RFS), and how TMF638 shows them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from inventory.instances import Cause, Instance, find, get, put, relate, related, unrelate
+from orders.wire import characteristics, instant
+from som.states import LIVE, ServiceState
+from store import Rx, Tx
+from tmf.collection import BASE_PATHS, href
+from tmf.events import emit
+
+Json = dict[str, Any]
+CFS, RFS = "CFS", "RFS"
+
+
+def live(rx: Rx, line: str, category: str) -> list[Instance]:
+    """Return a line's services of a category that are not terminated."""
+    return list(find(rx, kind="service", category=category, line=line, states=LIVE))
+
+
+def plan_service(tx: Tx, instance: Instance, cause: Cause) -> None:
+    """Record a service that is to be made."""
+    _store(tx, replace(instance, state=ServiceState.RESERVED), cause)
+
+
+def activate(tx: Tx, service: str, cause: Cause, **changes: Any) -> None:
+    """Record that a service now works as ordered; `changes` are attributes of the instance."""
+    old = get(tx, service)
+    _store(tx, replace(old, state=ServiceState.ACTIVE, changed=tx.now, **changes), cause)
+
+
+def terminate(tx: Tx, service: str, cause: Cause) -> None:
+    """Record that a service is gone; its relations end."""
+    old = get(tx, service)
+    for relation in (*related(tx, service), *related(tx, service, reverse=True)):
+        unrelate(tx, relation.source, relation.target, relation.type, cause)
+    _store(tx, replace(old, state=ServiceState.TERMINATED, changed=tx.now), cause)
+
+
+def put_back(tx: Tx, before: Instance, cause: Cause) -> None:
+    """Bring a service back to what it was."""
+    _store(tx, replace(before, changed=tx.now), cause)
+
+
+def support(tx: Tx, service: str, realizing: set[str], cause: Cause) -> None:
+    """Record which RFS support a CFS."""
+    present = {relation.target for relation in related(tx, service, type="reliesOn")}
+    for target in present - realizing:
+        unrelate(tx, service, target, "reliesOn", cause)
+    for target in realizing - present:
+        relate(tx, service, target, "reliesOn", cause)
+
+
+def service_body(rx: Rx, instance: Instance) -> Json:
+    """Return the TMF638 representation of a service: what it relies on, and the items that made it."""
+    body: Json = {
+        "@type": "Service",
+        "id": instance.id,
+        "href": href(BASE_PATHS["638"], "/service", instance.id),
+        "name": instance.name,
+        "category": instance.category,
+        "state": instance.state,
+        "hasStarted": instance.state == ServiceState.ACTIVE,
+        "isServiceEnabled": instance.state == ServiceState.ACTIVE,
+        "serviceDate": instant(instance.created),
+        "startDate": instant(instance.created),
+        "serviceSpecification": {"id": instance.spec, "version": instance.version, "name": instance.name},
+        "serviceCharacteristic": characteristics(instance.characteristics),
+        "serviceOrderItem": instance.body.get("orderItems", []),
+        "supportingService": [_service_ref(relation.target) for relation in related(rx, instance.id, type="reliesOn")],
+        "supportingResource": [_resource_ref(resource) for resource in instance.body.get("resources", [])],
+    }
+    if instance.place:
+        body["place"] = [{"id": instance.place, "role": "installation", "@referredType": "GeographicSite"}]
+    if instance.line:
+        body["line"] = instance.line
+    return body
+
+
+def _service_ref(service: str) -> Json:
+    return {"id": service, "href": href(BASE_PATHS["638"], "/service", service), "@referredType": "Service"}
+
+
+def _resource_ref(resource: str) -> Json:
+    return {"id": resource, "href": href(BASE_PATHS["639"], "/resource", resource), "@referredType": "Resource"}
+
+
+def _store(tx: Tx, instance: Instance, cause: Cause) -> None:
+    known = find(tx, kind="service", ids=[instance.id])
+    made_by = list((known[0].body if known else instance.body).get("orderItems", []))
+    entry = {"serviceOrderId": cause.order_id, "itemId": cause.item_id}
+    if cause.order_id and cause.item_id and entry not in made_by:
+        made_by.append(entry)
+    stored = put(tx, replace(instance, body={**instance.body, "orderItems": made_by}), cause)
+    emit(
+        tx,
+        api="638",
+        event_type=_event(known[0] if known else None, stored),
+        resource_key="service",
+        resource=service_body(tx, stored),
+        subject=stored.id,
+        correlation=cause.order_id,
+    )
+
+
+def _event(old: Instance | None, new: Instance) -> str:
+    if old is None:
+        return "ServiceCreateEvent"
+    return "ServiceStateChangeEvent" if old.state != new.state else "ServiceAttributeValueChangeEvent"
