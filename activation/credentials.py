@@ -94,4 +94,4 @@ class Credentials:
 def _scheme_only(ref: str) -> str:
     # A password typed where the reference belongs must not reach a log.
     scheme, colon, _ = ref.partition(":")
-    return f"{scheme}:…" if colon and len(scheme) < 12 else "(without scheme)"
+    return f"{scheme}:…" if colon and scheme.isalpha() and scheme.islower() else "(without scheme)"

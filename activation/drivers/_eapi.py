@@ -19,7 +19,6 @@ from activation.drivers.base import (
     DeviceLocked,
     DeviceMessage,
     DeviceRejected,
-    DeviceUnreachable,
     DriverError,
     Endpoint,
     HostKeyMismatch,
@@ -246,7 +245,7 @@ class Box:
 
     def _must_be_staged(self, name: str) -> None:
         if (state := self._sessions().get(name)) != STAGED:
-            raise DeviceUnreachable(
+            raise SessionDropped(
                 self._endpoint.device,
                 f"configuration session {name} is gone ({state or 'unknown'}); nothing was committed",
             )

@@ -95,11 +95,16 @@ def access_of(device: DeviceView) -> Any:
     Raises:
         DriverMissing: it has none.
     """
-    by_protocol = {field_of(item, "protocol"): item for item in reversed(device.endpoints)}
+    return choose_access(device.name, device.endpoints)
+
+
+def choose_access(device: str, endpoints: Sequence[Any]) -> Any:
+    """Do the same for the endpoints of a device that is no object yet."""
+    by_protocol = {field_of(item, "protocol"): item for item in reversed(endpoints)}
     best = next((by_protocol[name] for name in PROTOCOLS if name in by_protocol), None)
     if best is None:
         offered = ", ".join(sorted(map(str, by_protocol))) or "none at all"
-        raise DriverMissing(device.name, _no_driver(offered))
+        raise DriverMissing(device, _no_driver(offered))
     return best
 
 

@@ -254,7 +254,7 @@ class MemoryDriver:
 
     def _must_have_staged(self, name: str) -> None:
         if self._staged != name or not self.alive:
-            raise DeviceUnreachable(
+            raise SessionDropped(
                 self._device.name, f"the session that staged {name} is gone; nothing was committed"
             )
 

@@ -155,7 +155,7 @@ class NetconfDriver:
         """Mode A: confirmed commit with persist `name`; again with the same name = renew its timer. Mode B: commit.
 
         Raises:
-            DeviceUnreachable: the session that staged `name` is gone; nothing was committed.
+            SessionDropped: also when the session that staged `name` is gone; then nothing was committed.
         """
         renew = self._provisional == name
         if not renew:
@@ -255,7 +255,7 @@ class NetconfDriver:
     def _must_have_staged(self, name: str) -> None:
         # A session that was opened anew has an empty candidate: its commit would succeed and change nothing.
         if self._staged != name or not self.alive:
-            raise DeviceUnreachable(
+            raise SessionDropped(
                 self._endpoint.device,
                 f"the session that staged {name} is gone and the device discarded it; nothing was committed",
             )

@@ -113,23 +113,23 @@ class RestDriver:
 
     async def stage(self, name: str, edits: Sequence[str]) -> None:
         """Refuse: every edit acts at once (mode C)."""
-        raise self._unsupported("stage")
+        raise self._unsupported("stage", name, edits)
 
     async def validate(self, name: str) -> None:
         """Refuse: mode C."""
-        raise self._unsupported("validate")
+        raise self._unsupported("validate", name)
 
     async def commit(self, name: str, timeout_s: int) -> None:
         """Refuse: mode C."""
-        raise self._unsupported("commit")
+        raise self._unsupported("commit", name, timeout_s)
 
     async def confirm(self, name: str) -> None:
         """Refuse: mode C."""
-        raise self._unsupported("confirm")
+        raise self._unsupported("confirm", name)
 
     async def cancel(self, name: str) -> None:
         """Refuse: mode C."""
-        raise self._unsupported("cancel")
+        raise self._unsupported("cancel", name)
 
     async def apply(self, edit: str) -> None:
         """Send one call. A DELETE of what is not there is done.
@@ -238,7 +238,8 @@ class RestDriver:
     def _rejected(self, why: str) -> DeviceRejected:
         return DeviceRejected(self._endpoint.device, why, messages=[DeviceMessage("400", why)])
 
-    def _unsupported(self, call: str) -> DeviceRejected:
+    def _unsupported(self, call: str, *given: object) -> DeviceRejected:
+        del given
         why = f"it cannot {call}: over REST every edit acts at once (mode C)"
         message = DeviceMessage("operation-not-supported", why)
         return DeviceRejected(self._endpoint.device, why, messages=[message])
