@@ -180,7 +180,11 @@ class _Conversation:
         headers = list(response.headers)
         if response.status not in _WITHOUT_BODY:
             headers.append(("content-length", str(len(response.body))))
-        await self._write(h11.Response(status_code=response.status, headers=headers))
+        # pyeapi tells a refused login by the reason phrase, which h11 leaves empty.
+        reason = HTTPStatus(response.status).phrase
+        await self._write(
+            h11.Response(status_code=response.status, headers=headers, reason=reason.encode())
+        )
         if response.body and not self._head:
             await self._write(h11.Data(data=response.body))
         await self._write(h11.EndOfMessage())
