@@ -1,0 +1,261 @@
+"""The inventory's tables. Rows with `valid_to` are history; a partial unique index keeps the present one.
+
+History and present share a table, so a change costs one row, not two, and a question about the past
+has the same shape as one about now.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from inventory.types import Micros, RowNumber
+from store.types import Instant, Json, metadata
+
+_CURRENT = text("valid_to IS NULL")
+_CLOSED = text("valid_to IS NOT NULL")
+_PREFIX_SEARCH = "text_pattern_ops"
+
+
+def _causes() -> list[Column[str]]:
+    return [
+        Column(name, String)
+        for name in ("order_id", "item_id", "layer", "end_order_id", "end_item_id", "end_layer")
+    ]
+
+
+def _current(name: str, *columns: Column[str] | Column[int], unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=_CURRENT, postgresql_where=_CURRENT)
+
+
+# -- instances --------------------------------------------------------------------------------------
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("category", String),
+    Column("spec", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("characteristics", Json, nullable=False),
+    Column("place", String),
+    Column("line", String),
+    Column("key", String),
+    Column("inputs", Json, nullable=False),
+    Column("after", Json, nullable=False),
+    Column("body", Json, nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_to", Instant),
+    *_causes(),
+)
+_current("uq_instance_id_current", instance.c.id, unique=True)
+_current("ix_instance_line_current", instance.c.line, instance.c.key)
+_current("ix_instance_spec_current", instance.c.spec)
+_current("ix_instance_place_current", instance.c.place)
+_current("ix_instance_kind_current", instance.c.kind, instance.c.created, instance.c.id)
+Index("ix_instance_id_valid_from", instance.c.id, instance.c.valid_from)
+
+relation = Table(
+    "relation",
+    metadata,
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("source", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_to", Instant),
+    *_causes(),
+)
+_current("uq_relation_current", relation.c.source, relation.c.target, relation.c.type, unique=True)
+_current("ix_relation_target_current", relation.c.target)
+Index("ix_relation_source_valid_from", relation.c.source, relation.c.valid_from)
+Index("ix_relation_target_valid_from", relation.c.target, relation.c.valid_from)
+
+# which nodes of the graph a resource's present values name: what a broken node takes with it
+footprint = Table(
+    "footprint",
+    metadata,
+    Column("instance", String, primary_key=True),
+    Column("node", String, primary_key=True),
+    Index("ix_footprint_node", "node"),
+)
+
+# -- pools ------------------------------------------------------------------------------------------
+
+pool = Table(
+    "pool",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("domain", String),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("quarantine_seconds", Integer, nullable=False),
+    Column("reuse", String, nullable=False),
+    Column("stripes", Integer, nullable=False, server_default="1"),
+    Column("params", Json, nullable=False),
+    Column("created", Micros, nullable=False),
+    UniqueConstraint("kind", "scope"),
+    Index("ix_pool_domain", "domain", "first"),
+)
+
+# what a pool contains; what is between its spans is excluded. Stock is one span per value
+pool_span = Table(
+    "pool_span",
+    metadata,
+    Column("pool", Integer, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+# lo is in no index: moving it forward stays a heap-only update on PostgreSQL
+free_range = Table(
+    "free_range",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("pool", Integer, nullable=False),
+    Column("lo", BigInteger, nullable=False),
+    Column("hi", BigInteger, nullable=False),
+    Column("free_at", BigInteger, nullable=False, server_default="0"),
+    Column("subject", String),
+    Index("ix_free_range_next", "pool", "free_at", "hi"),
+    Index("uq_free_range_hi", "pool", "hi", unique=True),
+)
+Index(
+    "ix_free_range_subject",
+    free_range.c.pool,
+    free_range.c.subject,
+    sqlite_where=text("subject IS NOT NULL"),
+    postgresql_where=text("subject IS NOT NULL"),
+)
+
+allocation = Table(
+    "allocation",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("pool", Integer, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("subject", String),
+    Column("valid_from", Micros, nullable=False),
+    Column("confirmed_at", Micros),
+    Column("expires_at", Micros),
+    Column("valid_to", Micros),
+    Column("quarantine_until", Micros),
+    Column("reason", Json),
+    *_causes(),
+)
+_current("uq_allocation_value_current", allocation.c.pool, allocation.c.value, unique=True)
+Index(
+    "uq_allocation_owner_current",
+    allocation.c.owner,
+    allocation.c.pool,
+    allocation.c.ordinal,
+    unique=True,
+    sqlite_where=_CURRENT,
+    postgresql_where=_CURRENT,
+    postgresql_ops={"owner": _PREFIX_SEARCH},
+)
+Index(
+    "ix_allocation_expires",
+    allocation.c.expires_at,
+    sqlite_where=text("expires_at IS NOT NULL AND valid_to IS NULL"),
+    postgresql_where=text("expires_at IS NOT NULL AND valid_to IS NULL"),
+)
+Index(
+    "ix_allocation_closed",
+    allocation.c.pool,
+    allocation.c.value,
+    allocation.c.valid_to,
+    sqlite_where=_CLOSED,
+    postgresql_where=_CLOSED,
+)
+
+# who uses a shared value; the value goes with its last user
+shared_user = Table(
+    "shared_user",
+    metadata,
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("pool", Integer, nullable=False),
+    Column("shared_by", String, nullable=False),
+    Column("user", String, nullable=False, quote=True),
+    Column("valid_from", Micros, nullable=False),
+    Column("valid_to", Micros),
+    *_causes(),
+)
+_current(
+    "uq_shared_user_current",
+    shared_user.c.pool,
+    shared_user.c.shared_by,
+    shared_user.c.user,
+    unique=True,
+)
+
+# -- graph and devices ------------------------------------------------------------------------------
+
+node = Table(
+    "node",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False, index=True),
+    Column("parent", String, index=True),
+    Column("role", String, index=True),
+    Column("technology", String),
+    Column("labels", Json, nullable=False),
+)
+
+edge = Table(
+    "edge",
+    metadata,
+    Column("a", String, primary_key=True),
+    Column("b", String, primary_key=True),
+    Index("ix_edge_b", "b"),
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("role", String, nullable=False, index=True),
+    Column("site", String),
+    Column("host", String, nullable=False),
+    Column("endpoints", Json, nullable=False),
+    Column("credential_ref", String),
+    Column("host_key", String),
+    Column("ca_path", String),
+    Column("admin_state", String, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("changed", Instant, nullable=False),
+)
+
+TABLES: tuple[Table, ...] = (
+    instance,
+    relation,
+    footprint,
+    pool,
+    pool_span,
+    free_range,
+    allocation,
+    shared_user,
+    node,
+    edge,
+    device,
+)
