@@ -191,7 +191,8 @@ class Cursor:
 
 
 def _begins(line: Line, form: Form, words: Texts) -> bool:
-    return line.form.rank == form.rank and line.words[: len(words)] == words
+    own = line.words[1:] if form.on_by_default else line.words
+    return line.form.rank == form.rank and own[: len(words)] == words
 
 
 def _store(target: Lines, command: Command, words: Texts) -> Line | None:

@@ -8,7 +8,7 @@ inform interval. An ONT without endpoint is turned away.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -41,25 +41,56 @@ def build(context: NodeContext) -> RestNode:
         labels.get("sim-acs-profiles", PROFILES).split(","),
     )
 
-    def service(database: Database) -> Acs:
-        collection = Collection(Kind(PATH, "serial", schema, _alone), database, context.faults)
-        interval = float(labels.get("sim-inform-interval", INTERVAL_S))
-        return Acs(collection, database, context.pon, interval)
+    database = Database(context.state_dir / "endpoints")
+    informs = Database(context.state_dir / "informs", durable=False)
+    interval = float(labels.get("sim-inform-interval", INTERVAL_S))
+    endpoints = Collection(Kind(PATH, "serial", schema, _alone), database, context.faults)
+    acs = Acs(endpoints, database, Informs(informs, context.pon, interval))
+    context.pon.watch(acs.settle)
+    return RestNode(context, acs, database, informs)
 
-    return RestNode(context, "endpoints", service)
+
+class Informs:
+    """When each CPE last informed.
+
+    Args:
+        database: keeps the time by serial.
+        interval_s: between two informs of a CPE that stays up, in seconds.
+    """
+
+    def __init__(self, database: Database, pon: PonPlant, interval_s: float) -> None:
+        self._database, self._pon, self._interval = database, pon, interval_s
+        self._first: dict[str, float] = {}
+
+    def last(self, serial: str) -> float | None:
+        """Unix time of the last inform."""
+        stored = self._database.get(serial)
+        return None if stored is None else float(stored.body["time"])
+
+    def settle(self, known: Sequence[str]) -> None:
+        """Bring all up to now: CPEs that are up and that the ACS knows inform."""
+        now = time.time()
+        for serial in set(self._database.ids()) - set(known):
+            self._database.delete(serial)
+        talking = (serial for serial in known if self._pon.is_up(serial))
+        self._first = {serial: self._first.get(serial, now) for serial in talking}
+        for serial, first in self._first.items():
+            self._note(serial, first + (now - first) // self._interval * self._interval)
+
+    def _note(self, serial: str, moment: float) -> None:
+        if self.last(serial) != moment:
+            self._database.put(serial, {"time": moment})
 
 
 class Acs:
-    """The endpoints, and when each last informed."""
+    """The endpoints and their informs."""
 
-    def __init__(
-        self, endpoints: Collection, database: Database, pon: PonPlant, interval_s: float
-    ) -> None:
-        self._endpoints, self._database, self._pon = endpoints, database, pon
-        self._interval = interval_s
-        self._first: dict[str, float] = {}
-        self._last: dict[str, float] = {}
-        pon.watch(self._settle)
+    def __init__(self, endpoints: Collection, database: Database, informs: Informs) -> None:
+        self._endpoints, self._database, self._informs = endpoints, database, informs
+
+    def settle(self) -> None:
+        """Something changed on the PON or in the database."""
+        self._informs.settle(self._database.ids())
 
     async def answer(self, request: Request) -> Response:
         """Serve endpoints and informs."""
@@ -67,7 +98,8 @@ class Acs:
         if serial is not None:
             return self._inform(request, serial)
         response = await self._endpoints.answer(request)
-        self._settle()
+        if request.method not in {"GET", "HEAD"}:
+            self.settle()
         return response
 
     def _inform(self, request: Request, serial: str) -> Response:
@@ -75,19 +107,9 @@ class Acs:
             raise not_found(request.path)
         if request.method not in {"GET", "HEAD"}:
             raise not_allowed(request.method, "GET")
-        self._settle()
-        last = self._last.get(serial)
+        self.settle()
+        last = self._informs.last(serial)
         return json_response(HTTPStatus.OK, {"lastInform": None if last is None else _stamp(last)})
-
-    def _settle(self) -> None:
-        """Bring the informs up to now: CPEs that are up and have an endpoint inform."""
-        now = time.time()
-        known = set(self._database.ids())
-        self._last = {serial: at for serial, at in self._last.items() if serial in known}
-        talking = {serial for serial in known if self._pon.is_up(serial)}
-        self._first = {serial: self._first.get(serial, now) for serial in talking}
-        for serial, first in self._first.items():
-            self._last[serial] = first + (now - first) // self._interval * self._interval
 
 
 def _inform_of(path: str) -> str | None:

@@ -31,10 +31,14 @@ class Stored:
 
 
 class Database:
-    """One collection in a folder of its own; ids are those of the resources."""
+    """One collection in a folder of its own; ids are those of the resources.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        durable: wait for the disk at every write; without, a crash of the whole machine may lose it.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self._folder, self._durable = folder, durable
         self._stored: dict[str, Stored] = {}
         self._revision = 0
 
@@ -59,7 +63,7 @@ class Database:
         """Create or replace; on disk when this returns."""
         stored = Stored(body, self._revision + 1)
         text = json.dumps({"body": body, "revision": stored.revision})
-        _write(self._path(key), text)
+        _write(self._path(key), text, self._durable)
         self._revision, self._stored[key] = stored.revision, stored
         return stored
 
@@ -72,10 +76,11 @@ class Database:
         return self._folder / (quote(key, safe="") + _SUFFIX)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, durable: bool) -> None:
     fresh = path.with_name(path.name + "~")
     with fresh.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     fresh.replace(path)

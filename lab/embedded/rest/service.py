@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Protocol
 
 from lab.embedded.device import Access, NodeContext
@@ -21,18 +20,10 @@ class Service(Protocol):
 
 
 class RestNode:
-    """Boots by reading its database; a power cut loses nothing that was answered.
+    """Boots by reading its databases; a power cut loses nothing that was answered."""
 
-    Args:
-        collection: name of the collection, and of its folder in the state directory.
-        service: makes the service on the database.
-    """
-
-    def __init__(
-        self, context: NodeContext, collection: str, service: Callable[[Database], Service]
-    ) -> None:
-        self._database = Database(context.state_dir / collection)
-        self._service = service(self._database)
+    def __init__(self, context: NodeContext, service: Service, *databases: Database) -> None:
+        self._service, self._databases = service, databases
         body = {"code": "UNAUTHORIZED", "message": "send the node's name and password (HTTP Basic)"}
         refusal = unauthorized(context.name, json.dumps(body).encode(), "application/json")
         self._https = HttpsNode(context, "rest", self._answer, refusal)
@@ -43,8 +34,9 @@ class RestNode:
         return self._https.access
 
     async def start(self) -> None:
-        """Read the database, then listen."""
-        self._database.load()
+        """Read the databases, then listen."""
+        for database in self._databases:
+            database.load()
         await self.listen()
 
     async def stop(self) -> None:

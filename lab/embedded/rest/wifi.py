@@ -26,11 +26,9 @@ _MAX_NAME: Final = 64
 
 def build(context: NodeContext) -> RestNode:
     """The factory that the lab process calls."""
-
-    def service(database: Database) -> Collection:
-        return Collection(Kind(PATH, "siteId", SCHEMA, _check), database, context.faults)
-
-    return RestNode(context, "sites", service)
+    database = Database(context.state_dir / "sites")
+    kind = Kind(PATH, "siteId", SCHEMA, _check)
+    return RestNode(context, Collection(kind, database, context.faults), database)
 
 
 def _check(body: Json, others: Mapping[str, Json]) -> None:
