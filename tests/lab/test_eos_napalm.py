@@ -69,6 +69,11 @@ def box(bench: Bench, request: pytest.FixtureRequest) -> Node:
     return bench.start("agg-1", "eos", labels={"sim-eos-version": request.param}, links=LINKS)
 
 
+def test_a_link_whose_name_is_none_of_eos_gives_no_port(bench: Bench) -> None:
+    node = bench.start("agg-3", "eos", links=[LocalLink("uplink-1", "x", "y")])
+    assert state_of(node).box.identity.ports == ("Management1",)
+
+
 @pytest.fixture
 def new_box(bench: Bench) -> Node:
     return bench.start("agg-1", "eos", links=LINKS)
@@ -126,6 +131,13 @@ def test_interfaces_are_up_where_a_cable_is(bench: Bench, connect: Connect, new_
     assert (ethernet1["is_up"], ethernet1["is_enabled"]) == (False, False)
     assert ethernet1["description"] == "to olt-east-07"
     assert eos.get_interfaces_counters()["Ethernet1"]["rx_octets"] == 0
+
+
+def test_ports_without_cable(bench: Bench, connect: Connect) -> None:
+    node = bench.start("agg-2", "eos", labels={"sim-ports": "3"}, links=LINKS)
+    interfaces = connect(node).get_interfaces()
+    up = {name for name, one in interfaces.items() if one["is_up"]}
+    assert set(interfaces) - up == {"Ethernet2", "Ethernet3"}
 
 
 def test_a_wrong_password_and_an_untrusted_certificate_are_refused(

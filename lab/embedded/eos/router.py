@@ -26,7 +26,11 @@ FOREIGN_SESSION: Final = "noc-change-1"
 
 
 class EosRouter:
-    """One box. Label `sim-eos-version` sets what `show version` says (default 4.33.1F)."""
+    """One box. Its ports are those of its links and Management1.
+
+    Labels: `sim-eos-version` sets what `show version` says (default 4.33.1F); `sim-ports` N adds
+    Ethernet1..N.
+    """
 
     def __init__(self, context: NodeContext) -> None:
         self._context = context
@@ -141,10 +145,12 @@ class _NodeFiles:
 
 def _identity(context: NodeContext) -> Identity:
     linked = _ports(link.port for link in context.links)
+    panel = {f"Ethernet{n}" for n in range(1, int(context.labels.get("sim-ports", "0")) + 1)}
+    ports = sorted((linked | panel) - {MANAGEMENT_PORT}, key=lambda port: (len(port), port))
     return Identity(
         name=context.name,
         version=context.labels.get("sim-eos-version", DEFAULT_VERSION),
-        ports=(MANAGEMENT_PORT, *sorted(linked - {MANAGEMENT_PORT}, key=lambda p: (len(p), p))),
+        ports=(MANAGEMENT_PORT, *ports),
         connected=frozenset(linked),
     )
 

@@ -96,6 +96,9 @@ class HttpsServer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:  # its handshake began before the port was closed
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._open[task] = writer
