@@ -85,7 +85,7 @@ LINES = st.lists(
     st.sampled_from(
         [
             "hostname agg-1", "no hostname", "vlan 10", "vlan 11-13,20", "name V10", "no name",
-            "no vlan 11", "interface Ethernet1-2", "interface Ethernet10", "no switchport",
+            "name VLAN0011", "no vlan 11", "interface Ethernet1-2", "interface Ethernet10", "no switchport",
             "switchport", "default switchport", "switchport mode trunk", "no switchport mode",
             "switchport trunk allowed vlan none", "switchport trunk allowed vlan add 10,12",
             "no switchport trunk allowed vlan", "shutdown", "no shutdown", "mtu 9000",
@@ -114,6 +114,9 @@ def test_what_is_shown_can_be_loaded_and_is_the_same(lines: list[str]) -> None:
     copy.load(configuration.text())
     assert copy.text() == configuration.text()
     assert configuration.diff(copy, "s") == ""
+    whole = Configuration(PORTS)
+    whole.load(configuration.text(everything=True))
+    assert whole.text() == configuration.text(), "`all` says the same, with the defaults"
 
 
 @given(LINES, LINES)
@@ -167,6 +170,17 @@ def test_defaults_are_not_shown() -> None:
     assert shown("Ethernet1", "switchport access vlan 1", "switchport", "no shutdown") == []
     assert shown("Ethernet1", "no switchport") == ["no switchport"]
     assert shown("Ethernet1", "no switchport", "default switchport") == []
+
+
+def test_all_shows_the_defaults() -> None:
+    text = configured("vlan 10", "interface Ethernet1", "no switchport").text(everything=True)
+    assert "vlan 10\n   name VLAN0010\n   state active\n" in text
+    ethernet1 = text.partition("interface Ethernet1\n")[2].partition("!")[0]
+    assert ethernet1 == (
+        "   no description\n   no mtu\n   no speed\n   no switchport\n   switchport access vlan 1\n"
+        "   switchport trunk native vlan 1\n   switchport trunk allowed vlan 1-4094\n"
+        "   switchport mode access\n   no vrf\n   no ip address\n   no shutdown\n"
+    )
 
 
 def test_routes() -> None:

@@ -69,11 +69,6 @@ def box(bench: Bench, request: pytest.FixtureRequest) -> Node:
     return bench.start("agg-1", "eos", labels={"sim-eos-version": request.param}, links=LINKS)
 
 
-def test_a_link_whose_name_is_none_of_eos_gives_no_port(bench: Bench) -> None:
-    node = bench.start("agg-3", "eos", links=[LocalLink("uplink-1", "x", "y")])
-    assert state_of(node).box.identity.ports == ("Management1",)
-
-
 @pytest.fixture
 def new_box(bench: Bench) -> Node:
     return bench.start("agg-1", "eos", links=LINKS)
@@ -138,6 +133,11 @@ def test_ports_without_cable(bench: Bench, connect: Connect) -> None:
     interfaces = connect(node).get_interfaces()
     up = {name for name, one in interfaces.items() if one["is_up"]}
     assert set(interfaces) - up == {"Ethernet2", "Ethernet3"}
+
+
+def test_a_link_whose_name_is_none_of_eos_gives_no_port(bench: Bench) -> None:
+    node = bench.start("agg-3", "eos", links=[LocalLink("uplink-1", "x", "y")])
+    assert state_of(node).box.identity.ports == ("Management1",)
 
 
 def test_a_wrong_password_and_an_untrusted_certificate_are_refused(
@@ -336,3 +336,32 @@ def test_json_form_of_vlans_and_running_config(
     assert commands["ip route 203.0.113.7/32 198.51.100.1 name line-7"] is None
     with pytest.raises(CommandError, match="VLAN 999 not found in current VLAN database"):
         eos.device.run_commands(["show vlan 999"])
+
+
+def test_pyeapis_own_interface_works_too(bench: Bench, new_box: Node) -> None:
+    """A second client: it reads `show running-config all` and relies on the defaults in it."""
+    import pyeapi
+
+    node = pyeapi.connect(
+        host="127.0.0.1",
+        transport="https",
+        port=new_box.port,
+        username="admin",
+        password="admin",
+        context=ssl.create_default_context(cafile=bench.ca),
+        return_node=True,
+    )
+    vlans, ports = node.api("vlans"), node.api("switchports")
+    assert vlans.create(10)
+    assert vlans.get(10)["name"] == "VLAN0010"
+    assert vlans.set_name(10, "V10")
+    assert vlans.getall()["10"]["name"] == "V10"
+    assert ports.set_trunk_allowed_vlans("Ethernet1", "10,11")
+    assert ports.get("Ethernet1")["trunk_allowed_vlans"] == "10-11"
+    assert ports.get("Ethernet1")["mode"] == "trunk"
+    node.configure_session()
+    assert vlans.create(20)
+    assert "+vlan 20" in node.diff()
+    assert "20" not in vlans.getall()
+    node.commit()
+    assert "20" in vlans.getall()

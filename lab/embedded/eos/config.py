@@ -96,9 +96,12 @@ class Configuration:
         """Top-level lines whose first word is `keyword`, in order."""
         return [line for line in _ordered(self.lines) if line.words[0] == keyword]
 
-    def text(self) -> str:
-        """The body as `show running-config` prints it, from the first `!` to `end`."""
-        return "\n".join([*_render(self.lines), "!", "end"]) + "\n"
+    def text(self, *, everything: bool = False) -> str:
+        """The body as `show running-config` prints it, from the first `!` to `end`.
+
+        `everything` is its option `all`: sections also show what they have by default.
+        """
+        return "\n".join([*_render(self.lines, everything), "!", "end"]) + "\n"
 
     def diff(self, other: Configuration, name: str) -> str:
         """Unified diff from this (running) to `other` (the session `name`), as EOS prints it."""
@@ -249,11 +252,13 @@ def _ordered(lines: Lines) -> list[Line]:
     return sorted(lines.values(), key=Line.order)
 
 
-def _render(lines: Lines) -> Iterator[str]:
+def _render(lines: Lines, everything: bool) -> Iterator[str]:
     """Top-level text; `!` before every section and before every group of single lines."""
     for (_, is_section), group in groupby(_ordered(lines), key=_group):
         members = list(group)
-        if is_section:
+        if everything and is_section:
+            yield from _whole_sections(members)
+        elif is_section:
             yield from _sections(members)
         else:
             yield "!"
@@ -273,9 +278,30 @@ def _sections(sections: Iterable[Line]) -> Iterator[str]:
             continue
         for section in members:
             yield "!"
-            yield section.text
-            yield from (f"{INDENT}{line.text}" for line in _ordered(section.lines))
+            yield from section_text(section)
+
+
+def section_text(section: Line) -> Iterator[str]:
+    """The lines of one section, its header first."""
+    yield section.text
+    yield from (f"{INDENT}{line.text}" for line in _visible(section))
+
+
+def _visible(section: Line) -> list[Line]:
+    """The lines that say something else than the default of this very section (`VLAN0010`)."""
+    lines = _ordered(section.lines)
+    return [line for line in lines if line.text != line.form.absent(section.words)]
+
+
+def _whole_sections(sections: Iterable[Line]) -> Iterator[str]:
+    for section in sections:
+        yield "!"
+        yield section.text
+        present = {line.form.rank: line.text for line in section.lines.values()}
+        assert section.form.enters is not None
+        for form in eos_grammar().forms(section.form.enters):
+            yield INDENT + present.get(form.rank, form.absent(section.words))
 
 
 def _is_bare_vlan(line: Line) -> bool:
-    return line.words[0] == "vlan" and not line.lines
+    return line.words[0] == "vlan" and not _visible(line)

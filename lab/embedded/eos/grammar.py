@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import product
+from itertools import groupby, product
 from typing import Any, Literal
 
 import yaml
@@ -54,7 +54,17 @@ class Form:
     enters: str | None = None
     default: str | None = None
     on_by_default: bool = False
+    implied: str | None = None
     set_operation: SetOperation | None = None
+
+    def absent(self, section: Texts) -> str:
+        """What `show running-config all` says in `section` where the line is not configured."""
+        if self.implied is not None:
+            return self.implied.format(number=int(section[-1]))
+        if self.default is not None:
+            return self.default
+        key = " ".join(word.text for word in self.words[: self.key_length])
+        return key if self.on_by_default else f"no {key}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,10 @@ class Grammar:
 
     def __init__(self, modes: dict[str, tuple[Form, ...]]) -> None:
         self._modes = modes
+
+    def forms(self, mode: str) -> Iterator[Form]:
+        """One form per rank of a mode, in order."""
+        return (next(forms) for _, forms in groupby(self._modes[mode], key=lambda form: form.rank))
 
     def match(self, mode: str, line: str) -> Command:
         """Understand one line of a mode.
@@ -174,6 +188,7 @@ def _form(
         enters=entry.get("enters"),
         default=entry.get("default"),
         on_by_default=bool(entry.get("on_by_default")),
+        implied=entry.get("implied"),
         set_operation=operation,
     )
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from lab.embedded.eos.arguments import interface_names
-from lab.embedded.eos.box import MODEL, STARTUP, Box
-from lab.embedded.eos.config import INDENT, Configuration, Line, config_lines
+from lab.embedded.eos.box import MODEL, RUNNING, STARTUP, Box
+from lab.embedded.eos.config import INDENT, Configuration, Line, config_lines, section_text
 from lab.embedded.eos.errors import CannotRun, InvalidCommand
 from lab.embedded.eos.numbers import format_numbers, parse_numbers
 from lab.embedded.eos.sessions import MAX_COMPLETED, MAX_PENDING, Session
@@ -151,14 +151,12 @@ class Shows:
 
     def _running(self, options: Sequence[str]) -> Output:
         match options:
-            case [] | ["all"]:
-                return self._config("running-config", self._box.running)
-            case ["sanitized"] | ["all", "sanitized"]:
-                return self._config("running-config", self._box.running, sanitized=True)
             case ["diffs"]:
                 return Output(None, self._running_diffs())
             case ["interfaces", name]:
                 return self._running_interfaces(name)
+            case _ if set(options) <= {"all", "sanitized"}:
+                return self._config(RUNNING, self._box.running, options)
         raise InvalidCommand.at(2, options[0])
 
     def _running_diffs(self) -> str:
@@ -171,15 +169,18 @@ class Shows:
 
     def _running_interfaces(self, name: str) -> Output:
         sections = [self._box.running.find("interface", port) for port in self._known(name)]
-        return Output(None, "".join(_section_text(one) for one in sections if one))
+        lines = [line for section in sections if section for line in section_text(section)]
+        return Output(None, "".join(f"{line}\n" for line in lines))
 
-    def _config(self, name: str, shown: Configuration, *, sanitized: bool = False) -> Output:
-        identity = self._box.identity
+    def _config(self, name: str, shown: Configuration, options: Sequence[str]) -> Output:
+        version = self._box.identity.version
         header = [
             f"Command: show {name}",
-            f"device: {self._box.hostname} ({MODEL}, EOS-{identity.version})",
+            f"device: {self._box.hostname} ({MODEL}, EOS-{version})",
         ]
-        body = _sanitized(shown.text()) if sanitized else shown.text()
+        body = shown.text(everything="all" in options)
+        if "sanitized" in options:
+            body = _SECRET.sub(r"\1<removed>", body)
         text = "".join(f"! {line}\n" for line in header) + body
         return Output({"header": header, "cmds": _commands(body)}, text)
 
@@ -196,9 +197,7 @@ class Shows:
             case ["diffs"]:
                 return Output(None, self._box.running.diff(session.candidate, name))
             case [] | ["sanitized"]:
-                shown = self._config(
-                    f"session-config named {name}", session.candidate, sanitized=bool(options)
-                )
+                shown = self._config(f"session-config named {name}", session.candidate, options)
                 return Output(None, shown.text)
         raise InvalidCommand.at(4, options[0])
 
@@ -301,10 +300,6 @@ def _vlan(name: str, status: str, carriers: Sequence[str]) -> Json:
     return {"name": name, "status": status, "dynamic": False, "interfaces": interfaces}
 
 
-def _sanitized(text: str) -> str:
-    return _SECRET.sub(r"\1<removed>", text)
-
-
 def _commands(body: str) -> Json:
     """The JSON form of a configuration: a section is a dict, a line is null."""
     commands: Json = {}
@@ -319,11 +314,6 @@ def _commands(body: str) -> Json:
         line: (one if one["cmds"] or line.startswith(("interface", "vlan")) else None)
         for line, one in commands.items()
     }
-
-
-def _section_text(section: Line) -> str:
-    lines = sorted(section.lines.values(), key=Line.order)
-    return "".join([f"{section.text}\n", *(f"{INDENT}{line.text}\n" for line in lines)])
 
 
 def _session_table(sessions: Json, timed: Session | None, box: Box) -> str:
