@@ -1,0 +1,30 @@
+"""Nodes with HTTPS are cheap: fifty of them are up long before anybody has typed the next command."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+from lab.embedded.device import LocalLink
+from lab.embedded.rest.bench import Bench
+
+NODES = 50
+LIMIT_S = 2.0
+
+
+def test_fifty_nodes_start_in_two_seconds(tmp_path: Path) -> None:
+    links = [LocalLink(f"Ethernet{n}", "x", f"uplink-{n}") for n in range(1, 11)]
+    models = ("eos", "acs", "wifi")
+    with Bench(tmp_path) as bench:
+        nodes = [
+            bench.build(f"node-{n}", models[n % len(models)], links=links) for n in range(NODES)
+        ]
+        start = time.perf_counter()
+        for node in nodes:
+            bench.call(node.simulator.start())
+        took = time.perf_counter() - start
+        for node in nodes:
+            with socket.create_connection((node.context.host, node.port), timeout=5):
+                pass
+    assert took < LIMIT_S
