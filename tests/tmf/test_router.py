@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from store import NotFound, new_id
@@ -65,30 +61,14 @@ class Things:
         del self.items[key]
 
 
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """Run an application on a free loopback port; yields its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
-
-
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def address(serve_module: Callable[[FastAPI], str]) -> str:
     app = FastAPI()
     install(app)
     things = ResourceSpec("/thing", "Thing", ThingCreate)
     readable = ResourceSpec("/readOnly", "ReadOnly", operations=frozenset({"list", "get"}))
     app.include_router(router(BASE, {things: Things(), readable: Things()}))
-    with serving(app) as address:
-        yield address
+    return serve_module(app)
 
 
 @pytest.fixture
