@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 PREFIX = "turnup-"
 STAGED = "pending"
 PROVISIONAL = "pendingCommitTimer"
+_IN_USE = re.compile(r"has a pending commit timer|is locked by", re.IGNORECASE)
 _FAILED_COMMAND = re.compile(r"CLI command (\d+) of \d+ '(?P<command>[^']*)'")
 
 
@@ -172,15 +173,15 @@ class Box:
 
     def diff(self, name: str) -> str:
         """Return what session `name` would change."""
-        self._must_be_staged(name)
+        self._must_be_staged(name, self._sessions().get(name))
         return str(self._with(name, self._eos.compare_config))
 
     def commit_timer(self, name: str, timeout_s: int) -> None:
         """Commit `name` until `timeout_s` seconds from now; a second time renews the timer."""
-        if self._sessions().get(name) == PROVISIONAL:
+        if (state := self._sessions().get(name)) == PROVISIONAL:
             self._run(f"configure session {name} commit timer {_hms(timeout_s)}")
             return
-        self._must_be_staged(name)
+        self._must_be_staged(name, state)
         self._with(name, lambda: self._eos.commit_config(revert_in=timeout_s))
 
     def confirm(self, name: str) -> None:
@@ -243,8 +244,8 @@ class Box:
     def _run(self, *commands: str) -> None:
         self._eos.device.run_commands(list(commands), encoding="text")
 
-    def _must_be_staged(self, name: str) -> None:
-        if (state := self._sessions().get(name)) != STAGED:
+    def _must_be_staged(self, name: str, state: str | None) -> None:
+        if state != STAGED:
             raise SessionDropped(
                 self._endpoint.device,
                 f"configuration session {name} is gone ({state or 'unknown'}); nothing was committed",
@@ -276,6 +277,8 @@ def as_driver_error(endpoint: Endpoint, error: Exception) -> DriverError:
     if command is not None:
         messages = _messages(command)
         words = "; ".join(m.message for m in messages)
+        if _IN_USE.search(words):
+            return DeviceLocked(endpoint.device, f"locked ({words})", messages=messages)
         return DeviceRejected(endpoint.device, f"refused ({words})", messages=messages)
     return _connection_error(endpoint, error)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from activation.drivers.base import DeviceUnreachable, Endpoint, Mode, SessionDr
 
 T = TypeVar("T")
 THREADS = 16
-APPLY = session_name("apply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,8 @@ class EosDriver:
 
     async def apply(self, edit: str) -> None:
         """Load and commit one edit in a session of its own; all or nothing."""
-        await self._call(self._box.apply, APPLY, edit)
+        # EOS refuses to enter a completed session again, so each needs a name of its own.
+        await self._call(self._box.apply, session_name(f"apply-{secrets.token_hex(4)}"), edit)
 
     async def save(self) -> None:
         """Copy running to startup."""
@@ -146,6 +147,8 @@ class EosDriver:
             raise
         except Exception as error:
             known = as_driver_error(self._endpoint, error)
+            if known is error:
+                raise
             if isinstance(known, SessionDropped):
                 self.abort()
             raise known from error

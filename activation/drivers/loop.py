@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+STOP_S = 5.0
+"""How long `stop` waits for tasks that do not want to end."""
 
 
 class LoopThread:
@@ -74,7 +76,8 @@ async def _cancel_all() -> None:
     tasks = [task for task in asyncio.all_tasks() if task is not current]
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    if tasks:
+        await asyncio.wait(tasks, timeout=STOP_S)
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 

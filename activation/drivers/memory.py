@@ -214,7 +214,8 @@ class MemoryDriver:
         if not renew:
             self._must_have_staged(name)
         with await self._call("commit", name) as device:
-            running = device.running if renew else device.candidate or device.running
+            running = device.running if renew else device.candidate
+            assert running is not None
             if device.mode is Mode.CONFIRMED:
                 device.provisional(name, timeout_s, running)
             else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -164,7 +166,9 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         except DeviceRejected as error:
             return _error(error.messages[0].tag if error.messages else "operation-failed", error)
 
-    async def _behave(self, name: str, operation: etree._Element) -> str:
+    async def _behave(  # noqa: C901, PLR0912 - one arm per operation
+        self, name: str, operation: etree._Element
+    ) -> str:
         driver, device = self._driver, self._server.device
         token = operation.findtext("{*}persist-id") or ""
         match name:
@@ -191,7 +195,9 @@ class _Session(asyncssh.SSHServerSession[bytes]):
             case "commit" if token:
                 await driver.confirm(token)
             case "commit":
-                device.running = device.candidate or device.running
+                assert device.candidate is not None
+                device.running = device.candidate
+                self._staged = []
             case "cancel-commit":
                 if device.pending != token:
                     return _plain_error("invalid-value", "no such pending commit")
@@ -258,7 +264,7 @@ def netconf_server(ssh_key: asyncssh.SSHKey) -> ServerFactory:
 
     @asynccontextmanager
     async def start(mode: Mode = Mode.CONFIRMED, **options: Any) -> AsyncIterator[NetconfServer]:
-        device = MemoryDevice("box", mode, running="<top xmlns='urn:test'/>")
+        device = MemoryDevice("box", mode, running="<top xmlns='urn:test'><keep>1</keep></top>")
         server = NetconfServer(device, **options)
         listener = await asyncssh.create_server(
             lambda: _Login(server),
@@ -284,3 +290,29 @@ def run() -> Iterator[Callable[[Any], Any]]:
     """Run a coroutine to its end in a loop of its own."""
     with asyncio.Runner() as runner:
         yield runner.run
+
+
+@pytest.fixture
+def tls_server() -> Callable[[Path, bytes], Any]:
+    """`async with tls_server(folder, answer) as port`: answers every request with these bytes and closes."""
+
+    @asynccontextmanager
+    async def start(folder: Path, answer: bytes) -> AsyncIterator[int]:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(folder / "node.pem", folder / "node.key")
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(answer)
+                await writer.drain()
+            writer.transport.abort() if not answer else writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    return start

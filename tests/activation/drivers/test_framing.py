@@ -33,9 +33,7 @@ def test_chunked_round_trip(sent: list[bytes], sizes: list[int]) -> None:
 
 
 @given(messages, cuts, st.integers(min_value=1, max_value=7))
-def test_a_message_may_come_in_many_chunks(
-    sent: list[bytes], sizes: list[int], piece: int
-) -> None:
+def test_a_message_may_come_in_many_chunks(sent: list[bytes], sizes: list[int], piece: int) -> None:
     reader = FrameReader()
     reader.chunked = True
     wire = b""
@@ -72,19 +70,29 @@ def test_chunk_that_looks_like_frames() -> None:
 
 @pytest.mark.parametrize(
     "wire",
-    [b"x", b"\nx", b"\n#x", b"\n#0\n", b"\n#12x\n", b"\n##\n", b"\n#4294967296\n", b"\n#99999999999\n"],
+    [
+        b"x",
+        b"\nx",
+        b"\n#x",
+        b"\n#0\n",
+        b"\n#12x\n",
+        b"\n##\n",
+        b"\n#4294967296\n",
+        b"\n#99999999999\n",
+    ],
 )
 def test_nonsense_is_found_at_once(wire: bytes) -> None:
     reader = FrameReader()
     reader.chunked = True
+    reader.feed(wire)
     with pytest.raises(FramingError):
-        reader.feed(wire)
         reader.next()
 
 
 def test_endless_message_is_cut_off() -> None:
     reader = FrameReader(limit=1000)
+    for _ in range(10):
+        reader.feed(b"x" * 100)
+        assert reader.next() is None
     with pytest.raises(FramingError, match="more than 1000"):
-        for _ in range(20):
-            reader.feed(b"x" * 100)
-            reader.next()
+        reader.feed(b"x")

@@ -173,9 +173,7 @@ def test_error_keeps_the_device_words(with_server: Callable[..., Any]) -> None:
 
 
 def reply(body: str, message_id: str) -> bytes:
-    return chunk(
-        f'<rpc-reply xmlns="{BASE}" message-id="{message_id}">{body}</rpc-reply>'.encode()
-    )
+    return chunk(f'<rpc-reply xmlns="{BASE}" message-id="{message_id}">{body}</rpc-reply>'.encode())
 
 
 def chunk(data: bytes) -> bytes:
