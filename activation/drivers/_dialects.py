@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from lxml import etree
 
@@ -108,7 +108,7 @@ class XmlDialect:
     def _picked(
         self, node: etree._Element, matches: list[etree._Element], others: list[etree._Element]
     ) -> etree._Element | None:
-        answer = etree.Element(node.tag)
+        answer = etree.Element(node.tag, nsmap=cast("Mapping[str, str]", node.nsmap))
         for child in _elements(node):
             if any(_same(child, w) for w in matches):
                 _append(answer, _copy(child))

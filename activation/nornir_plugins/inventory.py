@@ -131,24 +131,27 @@ def _from_file(path: str) -> list[Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         msg = f"{path} cannot be read as a device list: {error}"
         raise InventoryFileInvalid(msg) from error
-    match content:
-        case list():
-            devices = content
-        case {"devices": list(inner)}:
-            devices = inner
-        case dict():
-            devices = [_simple(name, entry) for name, entry in content.items()]
-        case _:
-            devices = [content]
+    devices = _entries(content)
     if not all(isinstance(entry, dict) and entry.get("name") for entry in devices):
         msg = f"{path} is no device list: every device needs a name. Make one with `turnup device list --output json`"
         raise InventoryFileInvalid(msg)
     return [_snake(entry) for entry in devices]
 
 
-def _simple(name: str, entry: Any) -> dict[str, Any]:
+def _entries(content: Any) -> list[Any]:
+    match content:
+        case list():
+            return content
+        case {"devices": list(inner)}:
+            return inner
+        case dict() if all(isinstance(entry, dict | None) for entry in content.values()):
+            return [_simple(name, entry or {}) for name, entry in content.items()]
+        case _:
+            return [content]
+
+
+def _simple(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Turn a host of Nornir's SimpleInventory into a device mapping; its `data` may hold our fields."""
-    fields = dict(entry or {})
     data = dict(fields.get("data") or {})
     options = dict((fields.get("connection_options") or {}).get(NAME) or {})
     extras = dict(options.get("extras") or {})
