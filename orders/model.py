@@ -144,7 +144,7 @@ class Task:
 
     `wake` is the payload of the wake that ended a wait (`{}` when it had none), None when nothing woke it;
     `overdue` says that it runs because the wait's due time has passed.
-    `attempts` counts the runs since it was made, woken or retried by hand.
+    `attempts` counts all its runs; `stopping` says that its order was told to stop while it ran.
     """
 
     id: str
@@ -308,6 +308,15 @@ class Acting(Protocol):
 
     def act(self, task: Task) -> Any:
         """Do the work, with no transaction open; idempotent; return JSON. May raise."""
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A handler that wants to know when a person did its step by hand."""
+
+    def settle(self, tx: Tx, task: Task, arguments: Json) -> None:
+        """Write what the step would have written; `arguments` are the person's."""
         ...
 
 
