@@ -25,7 +25,8 @@ def product_delta(
     """
     desired = () if item.action == "delete" else decompose([_parent(item)], spec_of)
     present = [
-        Present(c["key"], c["service"], c["spec"], c["version"], c["inputs"], tuple(c["after"])) for c in children
+        Present(c["key"], c["service"], c["spec"], c["version"], c["inputs"], tuple(c["after"]))
+        for c in children
     ]
     return delta(desired, present), desired
 
@@ -50,17 +51,28 @@ def choose_technology(
     return next((name for name in allowed if free.get(name)), None), refused
 
 
-def service_order(entries: Sequence[Mapping[str, Any]], *, order_id: str, correlation: str | None) -> Json:
+def service_order(
+    entries: Sequence[Mapping[str, Any]], *, order_id: str, correlation: str | None
+) -> Json:
     """Return the TMF641 order for all products of a product order; entries without change are left out."""
     changing = {entry["id"] for entry in entries if entry["action"] != "noChange"}
     return {
         "correlationId": correlation,
         "externalReference": [
-            {"id": order_id, "name": order_id, "owner": "COM", "entityType": "ProductOrder",
-             "externalReferenceType": "ProductOrder"}
+            {
+                "id": order_id,
+                "name": order_id,
+                "owner": "COM",
+                "entityType": "ProductOrder",
+                "externalReferenceType": "ProductOrder",
+            }
         ],
-        "orderRelationship": [{"id": order_id, "relationshipType": "cross-ref", "@referredType": "ProductOrder"}],
-        "serviceOrderItem": [_service_item(entry, changing) for entry in entries if entry["id"] in changing],
+        "orderRelationship": [
+            {"id": order_id, "relationshipType": "cross-ref", "@referredType": "ProductOrder"}
+        ],
+        "serviceOrderItem": [
+            _service_item(entry, changing) for entry in entries if entry["id"] in changing
+        ],
     }
 
 
@@ -76,7 +88,9 @@ def _service_item(entry: Mapping[str, Any], changing: set[str]) -> Json:
         service["id"] = entry["instance"]
     if entry["after"] is not None:
         service["serviceCharacteristic"] = [
-            {"name": name, "value": value} for name, value in entry["after"].items() if name != "place"
+            {"name": name, "value": value}
+            for name, value in entry["after"].items()
+            if name != "place"
         ]
     if entry["place"]:
         service["place"] = [{"id": entry["place"], "role": "installation"}]
@@ -96,6 +110,10 @@ def _service_item(entry: Mapping[str, Any], changing: set[str]) -> Json:
 
 def _parent(item: ProductItem) -> Parent:
     return Parent(
-        id=item.product, spec=item.spec, characteristics=dict(item.characteristics), place=item.place,
-        scope=item.product, variable="product",
+        id=item.product,
+        spec=item.spec,
+        characteristics=dict(item.characteristics),
+        place=item.place,
+        scope=item.product,
+        variable="product",
     )

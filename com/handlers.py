@@ -59,7 +59,11 @@ class Qualify:
     def act(self, task: Task) -> Json:
         with self._parts.database.read() as rx:
             items = self._items(rx, task)
-        return {item.id: self._parts.som.qualify(str(item.place), {}) for item in items if item.needs_qualification}
+        return {
+            item.id: self._parts.som.qualify(str(item.place), {})
+            for item in items
+            if item.needs_qualification
+        }
 
     def record(self, tx: Tx, task: Task, result: Json) -> Outcome:
         chosen = {}
@@ -70,13 +74,17 @@ class Qualify:
                     return no_access(item, refused, result[item.id])
                 chosen[item.id] = {QUALIFIED: technology, "refused": refused}
         order = self._parts.ledger.order(tx, task.order_id)
-        self._parts.ledger.update_order(tx, order.id, plan={**(order.plan or {}), "qualification": chosen})
+        self._parts.ledger.update_order(
+            tx, order.id, plan={**(order.plan or {}), "qualification": chosen}
+        )
         spec = TaskSpec(key="decompose", kind="com.decompose@1", items=task.items)
         self._parts.ledger.add_tasks(tx, order.id, [spec])
         return Done()
 
     def _items(self, rx: Rx, task: Task) -> tuple[ProductItem, ...]:
-        return load_items(rx, self._parts.catalogs.view(rx), self._parts.ledger.order(rx, task.order_id))
+        return load_items(
+            rx, self._parts.catalogs.view(rx), self._parts.ledger.order(rx, task.order_id)
+        )
 
 
 class Decompose:
@@ -98,7 +106,9 @@ class Decompose:
         products = plan_order(tx, self._parts.catalogs.view(tx), order)
         for product in products:
             self._record(tx, order, product)
-        self._parts.ledger.update_order(tx, order.id, plan={**(order.plan or {}), "products": products})
+        self._parts.ledger.update_order(
+            tx, order.id, plan={**(order.plan or {}), "products": products}
+        )
         args = {"planHash": result["children"]["service"]} if order.plan_hash else {}
         spec = TaskSpec(key="service", kind="com.dispatch@1", args=args, items=task.items)
         self._parts.ledger.add_tasks(tx, order.id, [spec])
@@ -115,7 +125,10 @@ class Decompose:
 
 def no_access(item: ProductItem, refused: list[dict[str, str]], answer: Mapping[str, Any]) -> Hold:
     """Return the hold of an item whose place cannot have any of the offering's technologies."""
-    why = "; ".join(f"{entry['technology']}: {entry['why']}" for entry in refused) or "nothing reaches it"
+    why = (
+        "; ".join(f"{entry['technology']}: {entry['why']}" for entry in refused)
+        or "nothing reaches it"
+    )
     return Hold(
         code="NO_ACCESS_PATH",
         explanation=f"Place {item.place} cannot have {item.offering.name} ({why}).",
@@ -145,18 +158,30 @@ def services(parts: ComParts) -> ChildOrders:
     """Return how COM makes service orders and records what they made."""
     steps = _Steps(parts)
     return ChildOrders(
-        layer="com", database=parts.database, ledger=parts.ledger, port=parts.som, build=steps.build,
-        invert=steps.invert, finish=steps.finish, restore=steps.restore,
+        layer="com",
+        database=parts.database,
+        ledger=parts.ledger,
+        port=parts.som,
+        build=steps.build,
+        invert=steps.invert,
+        finish=steps.finish,
+        restore=steps.restore,
     )
 
 
-def child_of(order: Order, products: Sequence[Json], parent: Json, plan_hash: str | None) -> Json | None:
+def child_of(
+    order: Order, products: Sequence[Json], parent: Json, plan_hash: str | None
+) -> Json | None:
     """Return the service order, or None when no service changes."""
     entries = [entry for product in products for entry in product["entries"]]
     body = service_order(entries, order_id=order.id, correlation=order.correlation)
     if not body["serviceOrderItem"]:
         return None
-    return body | {"parent": parent, "priority": str(order.priority)} | ({"planHash": plan_hash} if plan_hash else {})
+    return (
+        body
+        | {"parent": parent, "priority": str(order.priority)}
+        | ({"planHash": plan_hash} if plan_hash else {})
+    )
 
 
 class _Steps:
@@ -165,19 +190,24 @@ class _Steps:
 
     def build(self, rx: Rx, task: Task) -> Json | None:
         order = self._parts.ledger.order(rx, task.order_id)
-        return child_of(order, (order.plan or {})["products"], parent_of(task), task.args.get("planHash"))
+        return child_of(
+            order, (order.plan or {})["products"], parent_of(task), task.args.get("planHash")
+        )
 
     def invert(self, rx: Rx, task: Task, child: Json) -> Json:
         order = self._parts.ledger.order(rx, task.order_id)
         made = {item["id"]: item["service"]["id"] for item in child["serviceOrderItem"]}
         products = [
-            {**product, "entries": invert(product["entries"], made)} for product in (order.plan or {})["products"]
+            {**product, "entries": invert(product["entries"], made)}
+            for product in (order.plan or {})["products"]
         ]
         return child_of(order, products, parent_of(task), None) or {}
 
     def finish(self, tx: Tx, task: Task, child: Json | None) -> None:
         order = self._parts.ledger.order(tx, task.order_id)
-        made = {item["id"]: item["service"]["id"] for item in (child or {}).get("serviceOrderItem", [])}
+        made = {
+            item["id"]: item["service"]["id"] for item in (child or {}).get("serviceOrderItem", [])
+        }
         for product in (order.plan or {})["products"]:
             _finish_product(tx, order, product, made)
             self._parts.ledger.update_item(tx, order.id, product["item"], state=State.COMPLETED)
@@ -188,7 +218,9 @@ class _Steps:
             current = get_instance(tx, product["product"])
             state = ProductState.CANCELLED if product["action"] == "add" else product["was"]
             if current.state != state:
-                store_product(tx, replace(current, state=state), _cause(order, product), product["action"])
+                store_product(
+                    tx, replace(current, state=state), _cause(order, product), product["action"]
+                )
 
 
 def _qualified(item: ProductItem, chosen: Mapping[str, Mapping[str, Any]]) -> ProductItem:
@@ -205,7 +237,11 @@ def _plan_product(rx: Rx, catalog: Catalog, item: ProductItem) -> Json:
         "item": item.id,
         "action": item.action,
         "product": item.product,
-        "offering": {"id": item.offering.id, "version": item.offering.version, "name": item.offering.name},
+        "offering": {
+            "id": item.offering.id,
+            "version": item.offering.version,
+            "name": item.offering.name,
+        },
         "price": item.offering.price_body,
         "term": item.offering.term_body,
         "spec": item.spec.id,
@@ -216,9 +252,19 @@ def _plan_product(rx: Rx, catalog: Catalog, item: ProductItem) -> Json:
         "was": instance.state if instance else None,
         "entries": [
             {
-                "id": ids[d.key, d.action], "item": item.id, "line": item.product, "key": d.key, "action": d.action,
-                "instance": d.instance, "spec": d.spec, "version": d.version, "before": d.before, "after": d.after,
-                "sequence": after.get(d.key, []), "needs": [ids[need] for need in d.needs], "place": item.place,
+                "id": ids[d.key, d.action],
+                "item": item.id,
+                "line": item.product,
+                "key": d.key,
+                "action": d.action,
+                "instance": d.instance,
+                "spec": d.spec,
+                "version": d.version,
+                "before": d.before,
+                "after": d.after,
+                "sequence": after.get(d.key, []),
+                "needs": [ids[need] for need in d.needs],
+                "place": item.place,
             }
             for d in deltas
         ],
@@ -227,12 +273,26 @@ def _plan_product(rx: Rx, catalog: Catalog, item: ProductItem) -> Json:
 
 def _new_product(tx: Tx, product: Json) -> Instance:
     return Instance(
-        id=product["product"], kind="product", category=None, spec=product["spec"], version=product["version"],
-        name=product["offering"]["name"], state=ProductState.PENDING_ACTIVE,
-        characteristics=product["characteristics"], place=product["place"], line=product["product"], key=None,
-        inputs=product["characteristics"], after=(),
-        body={"offering": product["offering"], "relatedParty": product["relatedParty"], "children": []},
-        created=tx.now, changed=tx.now,
+        id=product["product"],
+        kind="product",
+        category=None,
+        spec=product["spec"],
+        version=product["version"],
+        name=product["offering"]["name"],
+        state=ProductState.PENDING_ACTIVE,
+        characteristics=product["characteristics"],
+        place=product["place"],
+        line=product["product"],
+        key=None,
+        inputs=product["characteristics"],
+        after=(),
+        body={
+            "offering": product["offering"],
+            "relatedParty": product["relatedParty"],
+            "children": [],
+        },
+        created=tx.now,
+        changed=tx.now,
     )
 
 
@@ -245,22 +305,36 @@ def _finish_product(tx: Tx, order: Order, product: Json, made: Mapping[str, str]
         return
     children = [
         {
-            "key": e["key"], "service": made.get(e["id"]) or e["instance"], "spec": e["spec"], "version": e["version"],
-            "inputs": e["after"], "after": e["sequence"],
+            "key": e["key"],
+            "service": made.get(e["id"]) or e["instance"],
+            "spec": e["spec"],
+            "version": e["version"],
+            "inputs": e["after"],
+            "after": e["sequence"],
         }
         for e in product["entries"]
         if e["action"] != "delete"
     ]
     body = {
-        **old.body, "children": children, "offering": product["offering"], "productPrice": product["price"],
-        "productTerm": product["term"], "startDate": old.body.get("startDate") or instant(tx.now),
+        **old.body,
+        "children": children,
+        "offering": product["offering"],
+        "productPrice": product["price"],
+        "productTerm": product["term"],
+        "startDate": old.body.get("startDate") or instant(tx.now),
     }
     store_product(
         tx,
         replace(
-            old, state=ProductState.ACTIVE, name=product["offering"]["name"], spec=product["spec"],
-            version=product["version"], place=product["place"], characteristics=product["characteristics"],
-            inputs=product["characteristics"], body=body,
+            old,
+            state=ProductState.ACTIVE,
+            name=product["offering"]["name"],
+            spec=product["spec"],
+            version=product["version"],
+            place=product["place"],
+            characteristics=product["characteristics"],
+            inputs=product["characteristics"],
+            body=body,
         ),
         cause,
         product["action"],

@@ -59,7 +59,9 @@ def new_order(rx: Rx, catalog: Catalog, body: Json, key: str | None) -> NewOrder
     """
     items = body.get("productOrderItem")
     if not isinstance(items, list) or not items:
-        raise ProductItemInvalid("productOrderItem is missing or empty; a product order needs at least one item.")
+        raise ProductItemInvalid(
+            "productOrderItem is missing or empty; a product order needs at least one item."
+        )
     _check_ids(items)
     order_id = new_id("po")
     parties = body.get("relatedParty") or []
@@ -83,10 +85,14 @@ def load_items(rx: Rx, catalog: Catalog, order: Order) -> tuple[ProductItem, ...
 def _check_ids(items: Sequence[Any]) -> None:
     for number, item in enumerate(items, 1):
         if not isinstance(item, Mapping) or not item.get("id"):
-            raise ProductItemInvalid(f"productOrderItem number {number} has no id; give each item one of its own.")
+            raise ProductItemInvalid(
+                f"productOrderItem number {number} has no id; give each item one of its own."
+            )
     twice = duplicates(str(item["id"]) for item in items)
     if twice:
-        raise ProductItemInvalid(f"productOrderItem ids must differ; these occur twice: {', '.join(twice)}.")
+        raise ProductItemInvalid(
+            f"productOrderItem ids must differ; these occur twice: {', '.join(twice)}."
+        )
 
 
 def _new_item(rx: Rx, catalog: Catalog, item: Json, parties: list[Json]) -> NewItem:
@@ -97,7 +103,9 @@ def _new_item(rx: Rx, catalog: Catalog, item: Json, parties: list[Json]) -> NewI
     spec = catalog.product_spec(offering.product_spec)
     if instance is None:
         product["id"] = new_id("pr")
-    product.setdefault("relatedParty", instance.body.get("relatedParty", []) if instance else parties)
+    product.setdefault(
+        "relatedParty", instance.body.get("relatedParty", []) if instance else parties
+    )
     if action != "delete":
         _characteristics(offering, spec, instance, product)
     if action == "add" and QUALIFIED in spec.declared_names and not place_of(product):
@@ -108,8 +116,14 @@ def _new_item(rx: Rx, catalog: Catalog, item: Json, parties: list[Json]) -> NewI
         instance=str(product["id"]),
         spec=spec.id,
         body={
-            **{name: value for name, value in item.items() if name not in ("id", "action", "state")},
-            "productOffering": {"id": offering.id, "version": offering.version, "name": offering.name},
+            **{
+                name: value for name, value in item.items() if name not in ("id", "action", "state")
+            },
+            "productOffering": {
+                "id": offering.id,
+                "version": offering.version,
+                "name": offering.name,
+            },
             "product": product,
         },
     )
@@ -120,7 +134,9 @@ def _offering(catalog: Catalog, item: Json, instance: Instance | None) -> Offeri
     if named:
         return catalog.offering(named, item["productOffering"].get("version"))
     if instance is None:
-        raise ProductItemInvalid(f"Item {item['id']} adds a product but names no productOffering.id.")
+        raise ProductItemInvalid(
+            f"Item {item['id']} adds a product but names no productOffering.id."
+        )
     pinned = instance.body["offering"]
     return catalog.offering(pinned["id"], pinned["version"])
 
@@ -137,10 +153,17 @@ def _instance(rx: Rx, product: Json, item: str) -> Instance:
     return instance
 
 
-def _characteristics(offering: Offering, spec: ProductSpec, instance: Instance | None, product: Json) -> Json:
+def _characteristics(
+    offering: Offering, spec: ProductSpec, instance: Instance | None, product: Json
+) -> Json:
     given = from_tmf(product.get("productCharacteristic") or [])
     old = instance.inputs if instance else {}
-    return resolve(spec.characteristics, {**old, **offering.fixed, **given}, owner=offering.id, offering=offering)
+    return resolve(
+        spec.characteristics,
+        {**old, **offering.fixed, **given},
+        owner=offering.id,
+        offering=offering,
+    )
 
 
 def _load(rx: Rx, catalog: Catalog, item: Item) -> ProductItem:
@@ -149,8 +172,10 @@ def _load(rx: Rx, catalog: Catalog, item: Item) -> ProductItem:
     offering = catalog.offering(pinned["id"], pinned["version"])
     spec = catalog.product_spec(offering.product_spec)
     instance = None if item.action == "add" else get(rx, str(product["id"]))
-    values = instance.inputs if instance and item.action == "delete" else _characteristics(
-        offering, spec, instance, product
+    values = (
+        instance.inputs
+        if instance and item.action == "delete"
+        else _characteristics(offering, spec, instance, product)
     )
     return ProductItem(
         id=item.id,

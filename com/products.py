@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from inventory.instances import Cause, Instance, find, put
-from orders.wire import characteristics, instant
+from orders.wire import characteristics, moment
 from store import Rx, Tx
 from tmf.collection import BASE_PATHS, href
 from tmf.events import emit
@@ -18,7 +18,11 @@ def store_product(tx: Tx, instance: Instance, cause: Cause, action: str) -> Inst
     """Record a product as it now is, with the order item that made it so, and tell the world."""
     known = find(tx, kind="product", ids=[instance.id])
     made_by = list((known[0].body if known else {}).get("orderItems", []))
-    entry = {"productOrderId": cause.order_id, "orderItemId": cause.item_id, "orderItemAction": action}
+    entry = {
+        "productOrderId": cause.order_id,
+        "orderItemId": cause.item_id,
+        "orderItemAction": action,
+    }
     if entry not in made_by:
         made_by.append(entry)
     body = {**instance.body, "orderItems": made_by}
@@ -44,27 +48,40 @@ def product_body(_rx: Rx, instance: Instance) -> Json:
         "href": href(BASE_PATHS["637"], "/product", instance.id),
         "name": instance.name,
         "status": instance.state,
-        "orderDate": instant(instance.created),
-        "productOffering": {**offering, "href": href(BASE_PATHS["620"], "/productOffering", offering.get("id", ""))},
+        "orderDate": moment(instance.created),
+        "productOffering": {
+            **offering,
+            "href": href(BASE_PATHS["620"], "/productOffering", offering.get("id", "")),
+        },
         "productSpecification": {"id": instance.spec, "version": instance.version},
         "productCharacteristic": characteristics(instance.characteristics),
         "productOrderItem": instance.body.get("orderItems", []),
         "relatedParty": instance.body.get("relatedParty", []),
-        "realizingService": [_service_ref(child["service"]) for child in instance.body.get("children", [])],
+        "realizingService": [
+            _service_ref(child["service"]) for child in instance.body.get("children", [])
+        ],
     }
     for name in ("startDate", "terminationDate", "productPrice", "productTerm"):
         if instance.body.get(name):
             body[name] = instance.body[name]
     if instance.place:
-        body["place"] = [{"id": instance.place, "role": "installation", "@referredType": "GeographicSite"}]
+        body["place"] = [
+            {"id": instance.place, "role": "installation", "@referredType": "GeographicSite"}
+        ]
     return body
 
 
 def _service_ref(service: str) -> Json:
-    return {"id": service, "href": href(BASE_PATHS["638"], "/service", service), "@referredType": "Service"}
+    return {
+        "id": service,
+        "href": href(BASE_PATHS["638"], "/service", service),
+        "@referredType": "Service",
+    }
 
 
 def _event(old: Instance | None, new: Instance) -> str:
     if old is None:
         return "ProductCreateEvent"
-    return "ProductStateChangeEvent" if old.state != new.state else "ProductAttributeValueChangeEvent"
+    return (
+        "ProductStateChangeEvent" if old.state != new.state else "ProductAttributeValueChangeEvent"
+    )

@@ -6,7 +6,15 @@ from orders.wire import OrderShape
 from tmf.collection import BASE_PATHS
 
 SHAPE = OrderShape(
-    layer="com", api="622", base=BASE_PATHS["622"], path="/productOrder", type="ProductOrder", key="productOrder",
-    items="productOrderItem", thing="product", cancel_path="/cancelProductOrder", cancel_type="CancelProductOrder",
+    layer="com",
+    api="622",
+    base=BASE_PATHS["622"],
+    path="/productOrder",
+    type="ProductOrder",
+    key="productOrder",
+    items="productOrderItem",
+    thing="product",
+    cancel_path="/cancelProductOrder",
+    cancel_type="CancelProductOrder",
     cancel_first_state="acknowledged",
 )

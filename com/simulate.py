@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+from com.decompose import choose_technology
 from com.errors import NoAccessPath
 from com.handlers import ComParts, child_of, no_access, plan_order
-from com.decompose import choose_technology
 from com.parse import QUALIFIED, load_items
 from orders.model import NewOrder, Order
 

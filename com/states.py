@@ -17,7 +17,12 @@ class ProductState(StrEnum):
     SUSPENDED = "suspended"
 
 
-LIVE = (ProductState.ACTIVE, ProductState.SUSPENDED, ProductState.PENDING_ACTIVE, ProductState.PENDING_TERMINATE)
+LIVE = (
+    ProductState.ACTIVE,
+    ProductState.SUSPENDED,
+    ProductState.PENDING_ACTIVE,
+    ProductState.PENDING_TERMINATE,
+)
 
 TRANSITIONS: dict[ProductState, frozenset[ProductState]] = {
     ProductState.CREATED: frozenset({ProductState.PENDING_ACTIVE, ProductState.CANCELLED}),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orders.errors import AmendNotPossible, OrderFinal
+from orders.errors import OrderFinal
 from orders.ledger import Ledger
 from orders.model import FINAL, NewOrder, Order, State, TaskSpec
 from orders.wire import OrderShape, cancel_body, order_body
 from store import Database, Rx, Tx
 from store.errors import NotFound
 from store.types import to_text
-from tmf.patch import Patch
+from tmf.patch import Patch, apply_patch
 from tmf.ports import key_of
 from tmf.query import Page, Query
 
@@ -57,9 +57,13 @@ class OrderDesk:
             plan = dict(order.plan or {})
             if "cancel" not in plan:
                 if order.state in FINAL:
-                    raise OrderFinal(f"Order {order_id} is {order.state}: order a modify or delete instead.")
+                    raise OrderFinal(
+                        f"Order {order_id} is {order.state}: order a modify or delete instead."
+                    )
                 plan["cancel"] = self._cancel_task(order_id, reason, tx)
-                self._ledger.update_order(tx, order_id, plan=plan, state=State.ASSESSING_CANCELLATION)
+                self._ledger.update_order(
+                    tx, order_id, plan=plan, state=State.ASSESSING_CANCELLATION
+                )
                 kind = f"{self.shape.layer}.cancel@1"
                 self._ledger.add_tasks(tx, order_id, [TaskSpec(key="cancel", kind=kind)])
             return cancel_body(self.shape, order, plan["cancel"])
@@ -97,37 +101,36 @@ class OrderCollection:
         self._ledger = ledger
         self._desk = desk
 
-    def list(self, query: Query) -> Page:
+    def list(self, query: Query, /) -> Page:
+        """Return orders, the newest first."""
         with self._database.read() as rx:
             orders, _ = self._ledger.orders(rx, self._desk.shape.layer)
-            return query.apply([order_body(self._desk.shape, order) for order in orders])
+            return query.apply(order_body(self._desk.shape, order) for order in orders)
 
-    def get(self, id: str) -> Json:  # noqa: A002
-        return self._desk.get(id)
+    def get(self, key: str, /) -> Json:
+        """Return one order."""
+        return self._desk.get(key)
 
-    def create(self, body: Json) -> Json:
+    def create(self, body: Json, /) -> Json:
+        """Accept an order; a submission key among its external references makes repeats harmless."""
         return self._desk.submit(body, key_of(body))
 
-    def patch(self, id: str, patch: Patch) -> Json:  # noqa: A002
-        """Change what describes an order (notes, external ids). Items and states are not changed this way."""
+    def patch(self, key: str, patch: Patch, /) -> Json:
+        """Change what describes an order (notes, external ids). Raises NOT_PATCHABLE for all else."""
+        shape = self._desk.shape
         with self._database.write() as tx:
-            order = self._ledger.order(tx, id)
-            shape = self._desk.shape
-            changed = patch.apply(order_body(shape, order))
-            before = order_body(shape, order)
-            for name in (shape.items, "state"):
-                if changed.get(name) != before.get(name):
-                    raise AmendNotPossible(
-                        f"{name} of an accepted order cannot be changed; cancel it, or order a modify when it is completed."
-                    )
-            known = set(before) - set(order.body)
-            body = {name: value for name, value in changed.items() if name not in known}
-            self._ledger.update_order(tx, id, body=body)
-            return order_body(shape, self._ledger.order(tx, id))
+            order = self._ledger.order(tx, key)
+            shown = order_body(shape, order)
+            own = {shape.items, *(set(shown) - set(order.body))}
+            changed = apply_patch(shown, patch, refused=own)
+            body = {name: value for name, value in changed.items() if name not in own}
+            self._ledger.update_order(tx, key, body=body)
+            return order_body(shape, self._ledger.order(tx, key))
 
-    def delete(self, id: str) -> None:  # noqa: A002
+    def delete(self, key: str, /) -> None:
+        """Delete an order that has ended. Raises ORDER_NOT_FINAL."""
         with self._database.write() as tx:
-            self._ledger.delete(tx, id)
+            self._ledger.delete(tx, key)
 
 
 class CancelCollection:
@@ -138,27 +141,34 @@ class CancelCollection:
         self._ledger = ledger
         self._desk = desk
 
-    def list(self, query: Query) -> Page:
+    def list(self, query: Query, /) -> Page:
+        """Return the cancel tasks of all orders."""
         with self._database.read() as rx:
             orders, _ = self._ledger.orders(rx, self._desk.shape.layer)
-            return query.apply([self._body(order) for order in orders if "cancel" in (order.plan or {})])
+            return query.apply(
+                self._body(order) for order in orders if "cancel" in (order.plan or {})
+            )
 
-    def get(self, id: str) -> Json:  # noqa: A002
+    def get(self, key: str, /) -> Json:
+        """Return one cancel task."""
         with self._database.read() as rx:
-            order = self._ledger.order(rx, id.removesuffix(CANCEL_SUFFIX))
+            order = self._ledger.order(rx, key.removesuffix(CANCEL_SUFFIX))
             if "cancel" not in (order.plan or {}):
                 raise NotFound(f"Nobody asked to cancel order {order.id}.")
             return self._body(order)
 
-    def create(self, body: Json) -> Json:
+    def create(self, body: Json, /) -> Json:
+        """Ask for the cancellation of the order that the body names."""
         named = body.get(self._desk.shape.key) or {}
         return self._desk.cancel(str(named.get("id")), str(body.get("cancellationReason") or ""))
 
-    def patch(self, id: str, patch: Patch) -> Json:  # noqa: A002
-        raise NotFound("A cancel task cannot be changed.")
+    def patch(self, key: str, patch: Patch, /) -> Json:  # noqa: ARG002
+        """Refuse: the API has no such operation."""
+        raise NotFound(f"{key}: a cancel task cannot be changed.")
 
-    def delete(self, id: str) -> None:  # noqa: A002
-        raise NotFound("A cancel task cannot be deleted.")
+    def delete(self, key: str, /) -> None:
+        """Refuse: the API has no such operation."""
+        raise NotFound(f"{key}: a cancel task cannot be deleted.")
 
     def _body(self, order: Order) -> Json:
         plan: Mapping[str, Any] = order.plan or {}

@@ -45,7 +45,7 @@ def order_body(shape: OrderShape, order: Order) -> Json:
         "href": shape.href(order.id),
         "state": order.state.value,
         "orderDate": instant(order.created),
-        shape.items: [item_body(shape, item) for item in order.items],
+        shape.items: [item_body(item) for item in order.items],
     }
     body.update(_dates(shape, order))
     errors = [_error(shape, item) for item in order.items if item.error]
@@ -54,7 +54,7 @@ def order_body(shape: OrderShape, order: Order) -> Json:
     return body
 
 
-def item_body(shape: OrderShape, item: Item) -> Json:
+def item_body(item: Item) -> Json:
     """Return one item: what was sent, its state and, when something is wrong, what."""
     body = {**item.body, "id": item.id, "action": item.action, "state": item.state.value}
     if item.error:
@@ -65,6 +65,11 @@ def item_body(shape: OrderShape, item: Item) -> Json:
 def instant(moment: datetime) -> str:
     """Write an instant for JSON: ISO 8601, milliseconds, Z."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def moment(instant_: datetime | None) -> str | None:
+    """Write an instant that may be missing."""
+    return None if instant_ is None else instant(instant_)
 
 
 def characteristics(values: Mapping[str, Any]) -> list[Json]:

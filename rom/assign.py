@@ -49,8 +49,13 @@ class Assignment:
         """Return what is (or would be) taken, as shown to people; no ids in it but those of pools' scopes."""
         return [
             {
-                "pool": held["pool"], "kind": held["kind"], "scope": held["scope"], "value": held["value"],
-                "text": held["text"], "characteristic": name, "item": assigned.item.id,
+                "pool": held["pool"],
+                "kind": held["kind"],
+                "scope": held["scope"],
+                "value": held["value"],
+                "text": held["text"],
+                "characteristic": name,
+                "item": assigned.item.id,
             }
             for assigned in self.items
             for name, held in assigned.allocations.items()
@@ -66,7 +71,9 @@ class Assigner:
         self._after: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._before: dict[tuple[str, str], Mapping[str, Any] | None] = {}
 
-    def assign(self, items: Sequence[ResourceItem], held: Mapping[str, Mapping[str, Json]]) -> Assignment:
+    def assign(
+        self, items: Sequence[ResourceItem], held: Mapping[str, Mapping[str, Json]]
+    ) -> Assignment:
         """Assign all items in dependency order and plan their groups.
 
         Args:
@@ -77,7 +84,10 @@ class Assigner:
         transaction is then rolled back as a whole.
 
         """
-        assigned = {a.item.id: a for a in (self._assign(i, held.get(i.id, {})) for i in assignment_order(items))}
+        assigned = {
+            a.item.id: a
+            for a in (self._assign(i, held.get(i.id, {})) for i in assignment_order(items))
+        }
         ordered = tuple(assigned[item.id] for item in items)
         done = [entry.item for entry in ordered]
         changes = {item.id: contributions(item, *self._contexts(item)) for item in done}
@@ -127,7 +137,12 @@ class Assigner:
         cause = Cause(order_id=self._order_id, item_id=work.item.id, layer="rom")
         if shared is not None:
             taken = allocator.take_shared(
-                self._tx, kind=kind, scope=where, shared_by=shared, user=work.item.resource, cause=cause
+                self._tx,
+                kind=kind,
+                scope=where,
+                shared_by=shared,
+                user=work.item.resource,
+                cause=cause,
             )
         else:
             owner = f"{work.item.resource}:{rule.as_}:{work.item.id}"
@@ -142,12 +157,19 @@ class Assigner:
         if work.values.get(rule.as_):
             return
         choice = graph.choose_port(
-            self._tx, work.item.place, str(work.values["accessTechnology"]), policy=rule.policy or "best-fit"
+            self._tx,
+            work.item.place,
+            str(work.values["accessTechnology"]),
+            policy=rule.policy or "best-fit",
         )
         found = {
-            "ponPort": choice.port, "olt": choice.device, "router": choice.router,
-            "routerDownlink": choice.router_downlink, "routerUplink": choice.router_uplink,
-            "bng": choice.bng, "bngPort": choice.bng_port,
+            "ponPort": choice.port,
+            "olt": choice.device,
+            "router": choice.router,
+            "routerDownlink": choice.router_downlink,
+            "routerUplink": choice.router_uplink,
+            "bng": choice.bng,
+            "bngPort": choice.bng_port,
         }
         work.values.update({name: value for name, value in found.items() if name in work.values})
         work.reasons[rule.as_] = choice.reason
@@ -155,7 +177,9 @@ class Assigner:
     def _device(self, role: str) -> str:
         managed = sorted(d.name for d in devices(self._tx, role=role) if d.admin_state == "managed")
         if not managed:
-            raise NoDeviceOfRole(f"No managed device has the role {role!r}; import one (turnup device import).")
+            raise NoDeviceOfRole(
+                f"No managed device has the role {role!r}; import one (turnup device import)."
+            )
         return managed[0]
 
     def _contexts(self, item: ResourceItem) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -163,8 +187,12 @@ class Assigner:
         after = {} if item.after is None else self._context(item, item.after, present=False)
         return before, after
 
-    def _context(self, item: ResourceItem, own: Mapping[str, Any], *, present: bool) -> dict[str, Any]:
-        return context(item.spec, own, item.place, lambda role: self._lookup(item, role, present=present))
+    def _context(
+        self, item: ResourceItem, own: Mapping[str, Any], *, present: bool
+    ) -> dict[str, Any]:
+        return context(
+            item.spec, own, item.place, lambda role: self._lookup(item, role, present=present)
+        )
 
     def _lookup(self, item: ResourceItem, role: str, *, present: bool) -> Mapping[str, Any] | None:
         known = self._before if present else self._after
@@ -191,7 +219,11 @@ class _Work:
 
 def _held(taken: Allocation, shared: str | None) -> Json:
     held: Json = {
-        "pool": taken.pool, "kind": taken.kind, "scope": taken.scope, "value": taken.value, "text": taken.text,
+        "pool": taken.pool,
+        "kind": taken.kind,
+        "scope": taken.scope,
+        "value": taken.value,
+        "text": taken.text,
         "owner": taken.owner,
     }
     return held | ({"sharedBy": shared} if shared is not None else {})

@@ -30,7 +30,10 @@ class CancelOrder:
         tried = [t for t in tasks if t.kind == "rom.change@1" and (t.state == "done" or t.attempts)]
         undo = [_undo_spec(t, tried) for t in tried]
         last = TaskSpec(
-            key="cancelled", kind="rom.cancelled@1", needs=tuple(spec.key for spec in undo), items=task.items
+            key="cancelled",
+            kind="rom.cancelled@1",
+            needs=tuple(spec.key for spec in undo),
+            items=task.items,
         )
         self._ledger.add_tasks(tx, task.order_id, [*undo, last])
         return Done()
@@ -54,7 +57,9 @@ class Undo:
     def _sweep(self, task: Task) -> Any:
         devices = sorted({c["device"] for c in task.args["undo"]})
         with self._parts.database.read() as rx:
-            request = self._parts.activation.sweep(rx, f"{task.order_id}:{task.args['group']}:undo:sweep", devices)
+            request = self._parts.activation.sweep(
+                rx, f"{task.order_id}:{task.args['group']}:undo:sweep", devices
+            )
         return self._parts.activation.run(request) if request else None
 
 
@@ -78,6 +83,9 @@ class Cancelled:
 def _undo_spec(task: Task, tried: list[Task]) -> TaskSpec:
     users = [other for other in tried if task.args["group"] in other.args.get("needs", ())]
     return TaskSpec(
-        key=f"undo:{task.key}", kind="rom.undo@1", args=task.args,
-        needs=tuple(f"undo:{other.key}" for other in users), items=(),
+        key=f"undo:{task.key}",
+        kind="rom.undo@1",
+        args=task.args,
+        needs=tuple(f"undo:{other.key}" for other in users),
+        items=(),
     )

@@ -23,4 +23,4 @@ def context(spec: ResourceSpec, own: Values, place: str | None, lookup: Lookup) 
 
 def bound(spec: ResourceSpec, values: Values) -> dict[str, Any]:
     """Return the values with null for every declared characteristic that has none."""
-    return {name: None for name in spec.declared_names} | dict(values)
+    return dict.fromkeys(spec.declared_names) | dict(values)

@@ -18,7 +18,9 @@ CHANGE, EXTERNAL, RECORD = "change", "external", "record"
 def assignment_order(items: Sequence[ResourceItem]) -> tuple[ResourceItem, ...]:
     """Return the items such that each comes after those that it uses."""
     by_role = {item.role: item.id for item in items if item.action is not Action.DELETE}
-    graph = {item.id: [by_role[role] for role in item.spec.uses if role in by_role] for item in items}
+    graph = {
+        item.id: [by_role[role] for role in item.spec.uses if role in by_role] for item in items
+    }
     by_id = {item.id: item for item in items}
     return tuple(by_id[key] for key in _sorted(graph))
 
@@ -66,7 +68,9 @@ def contributions(
     return (*withdrawn, *(_change(item, where, values) for where, values in new.items()))
 
 
-def undo(item: ResourceItem, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ContributionChange, ...]:
+def undo(
+    item: ResourceItem, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[ContributionChange, ...]:
     """Return the contributions that lead back to `before`."""
     old = {} if item.action is Action.ADD else _rendered(item, before)
     new = {} if item.action is Action.DELETE else _rendered(item, after)
@@ -74,11 +78,15 @@ def undo(item: ResourceItem, before: Mapping[str, Any], after: Mapping[str, Any]
     return (*withdrawn, *(_change(item, where, values) for where, values in old.items()))
 
 
-def _rendered(item: ResourceItem, context: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+def _rendered(
+    item: ResourceItem, context: Mapping[str, Any]
+) -> dict[tuple[str, str], dict[str, Any]]:
     places = {}
     for entry in item.spec.configure:
         if entry.when is None or Expression(entry.when).evaluate(context):
-            places[(str(Expression(entry.device).evaluate(context)), entry.feature)] = _values(entry, context)
+            places[(str(Expression(entry.device).evaluate(context)), entry.feature)] = _values(
+                entry, context
+            )
     return places
 
 
@@ -92,14 +100,22 @@ def _change(
 ) -> ContributionChange:
     device, feature = where
     return ContributionChange(
-        device=device, feature=feature, line=item.line, role=item.role, source=item.resource, item=item.id, values=values
+        device=device,
+        feature=feature,
+        line=item.line,
+        role=item.role,
+        source=item.resource,
+        item=item.id,
+        values=values,
     )
 
 
 def _home(item: ResourceItem, changes: tuple[ContributionChange, ...]) -> tuple[str, str]:
     removal = item.action is Action.DELETE
     if item.spec.engine == EXTERNAL:
-        waits = not removal or (item.spec.external is not None and item.spec.external.on_delete is not None)
+        waits = not removal or (
+            item.spec.external is not None and item.spec.external.on_delete is not None
+        )
         return f"item:{item.id}", EXTERNAL if waits else RECORD
     if not changes:
         return f"item:{item.id}", RECORD

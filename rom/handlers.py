@@ -12,7 +12,19 @@ from activation.model import ChangeOutcome, ChangeRequest, ContributionChange
 from catalog.expression import Expression
 from catalog.repository import Catalogs
 from orders.ledger import Ledger
-from orders.model import Done, External, Hold, Item, Order, Outcome, Retry, State, Task, TaskSpec, Wait
+from orders.model import (
+    Done,
+    External,
+    Hold,
+    Item,
+    Order,
+    Outcome,
+    Retry,
+    State,
+    Task,
+    TaskSpec,
+    Wait,
+)
 from orders.wire import characteristics
 from rom import resources
 from rom.assign import Assigned, Assigner, Assignment
@@ -48,7 +60,9 @@ class Start:
             return Wait(key=f"final:{blockers[0]}")
         for item in self._ledger.order(tx, task.order_id).items:
             self._ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS)
-        self._ledger.add_tasks(tx, task.order_id, [TaskSpec(key="assign", kind="rom.assign@1", items=task.items)])
+        self._ledger.add_tasks(
+            tx, task.order_id, [TaskSpec(key="assign", kind="rom.assign@1", items=task.items)]
+        )
         return Done()
 
 
@@ -74,7 +88,9 @@ class Assign:
             return Retry(cause="allocations changed between plan and assignment", delay_s=0.1)
         for assigned in assignment.items:
             self._keep(tx, order, assigned)
-        self._parts.ledger.add_tasks(tx, order.id, [_task(group, hashes) for group in assignment.groups])
+        self._parts.ledger.add_tasks(
+            tx, order.id, [_task(group, hashes) for group in assignment.groups]
+        )
         self._finish_unchanged(tx, order, assignment)
         return Done()
 
@@ -85,19 +101,30 @@ class Assign:
         shown = dict(item.body or {})
         shown["resource"] = {
             **shown["resource"],
-            "resourceCharacteristic": characteristics(item.after if item.after is not None else item.before or {}),
+            "resourceCharacteristic": characteristics(
+                item.after if item.after is not None else item.before or {}
+            ),
         }
         self._parts.ledger.update_item(
-            tx, order.id, item.id, before=_plain(item.before), after=_plain(item.after), body=shown,
+            tx,
+            order.id,
+            item.id,
+            before=_plain(item.before),
+            after=_plain(item.after),
+            body=shown,
             result={
-                "allocations": dict(assigned.allocations), "held": dict(assigned.held), "reasons": dict(assigned.reasons),
+                "allocations": dict(assigned.allocations),
+                "held": dict(assigned.held),
+                "reasons": dict(assigned.reasons),
             },
         )
 
     def _finish_unchanged(self, tx: Tx, order: Order, assignment: Assignment) -> None:
         for assigned in assignment.items:
             if assigned.item.action is Action.NO_CHANGE:
-                self._parts.ledger.update_item(tx, order.id, assigned.item.id, state=State.COMPLETED)
+                self._parts.ledger.update_item(
+                    tx, order.id, assigned.item.id, state=State.COMPLETED
+                )
 
 
 class Change:
@@ -107,7 +134,9 @@ class Change:
         self._parts = parts
 
     def act(self, task: Task) -> Json:
-        outcome = self._parts.activation.run(request_of(task, "contributions"), expect=task.args.get("expect"))
+        outcome = self._parts.activation.run(
+            request_of(task, "contributions"), expect=task.args.get("expect")
+        )
         if outcome.ok:
             outcome = self._sweep(task, outcome)
         checks = self._checks(task) if outcome.ok else []
@@ -122,7 +151,9 @@ class Change:
     def _sweep(self, task: Task, outcome: ChangeOutcome) -> ChangeOutcome:
         devices = sorted({c["device"] for c in task.args["contributions"]})
         with self._parts.database.read() as rx:
-            request = self._parts.activation.sweep(rx, f"{task.order_id}:{task.args['group']}:sweep", devices)
+            request = self._parts.activation.sweep(
+                rx, f"{task.order_id}:{task.args['group']}:sweep", devices
+            )
         if request is None:
             return outcome
         swept = self._parts.activation.run(request)
@@ -171,8 +202,15 @@ class ExternalWork:
             key=f"external:{order.id}:{item.id}",
             due=tx.now + (work.due_in or timedelta(days=30)),
             external=External(
-                kind=work.kind, item=item.id, example=example,
-                subject={"line": item.line, "resource": item.resource, "place": item.place, "action": item.action.value},
+                kind=work.kind,
+                item=item.id,
+                example=example,
+                subject={
+                    "line": item.line,
+                    "resource": item.resource,
+                    "place": item.place,
+                    "action": item.action.value,
+                },
             ),
         )
 
@@ -204,7 +242,11 @@ def complete_items(tx: Tx, parts: RomParts, task: Task, *, checks: list[Json]) -
         if item.id in task.items:
             settle_item(tx, order.id, assigned_of(item, stored[item.id]))
             parts.ledger.update_item(
-                tx, order.id, item.id, state=State.COMPLETED, result={"checks": checks} if checks else {}
+                tx,
+                order.id,
+                item.id,
+                state=State.COMPLETED,
+                result={"checks": checks} if checks else {},
             )
     parts.ledger.add_tasks(tx, order.id, watch_specs(task, checks))
     _end(tx, parts, task.order_id)
@@ -250,8 +292,12 @@ def request_of(task: Task, which: str, suffix: str = "") -> ChangeRequest:
 def outcome_json(outcome: ChangeOutcome) -> Json:
     """Return an outcome as JSON for the ledger."""
     return {
-        "batch": outcome.batch, "code": outcome.code, "explanation": outcome.explanation, "remedy": outcome.remedy,
-        "transient": outcome.transient, "details": dict(outcome.details),
+        "batch": outcome.batch,
+        "code": outcome.code,
+        "explanation": outcome.explanation,
+        "remedy": outcome.remedy,
+        "transient": outcome.transient,
+        "details": dict(outcome.details),
     }
 
 
@@ -259,7 +305,10 @@ def trouble(outcome: Json) -> Outcome:
     """Say what comes of a change that did not succeed: another try, or a person."""
     if outcome["transient"]:
         return Retry(
-            cause=outcome["explanation"], code=outcome["code"], remedy=outcome["remedy"], details=outcome["details"]
+            cause=outcome["explanation"],
+            code=outcome["code"],
+            remedy=outcome["remedy"],
+            details=outcome["details"],
         )
     return Hold(outcome["code"], outcome["explanation"], outcome["remedy"], outcome["details"])
 
@@ -270,8 +319,11 @@ def plan_changed(simulation: Mapping[str, Any]) -> Hold:
         code="PLAN_CHANGED",
         explanation="The network is no longer as it was when the plan was made; nothing was sent.",
         remedy=f"Look at the new plan and retry with planHash {simulation['planHash']}, or cancel.",
-        details={"planHash": simulation["planHash"], "devices": simulation["devices"],
-                 "allocations": simulation["allocations"]},
+        details={
+            "planHash": simulation["planHash"],
+            "devices": simulation["devices"],
+            "allocations": simulation["allocations"],
+        },
     )
 
 
@@ -298,5 +350,3 @@ def _plain(values: Mapping[str, Any] | None) -> Json | None:
 def _role(rx: Rx, item: ResourceItem, role: str) -> Mapping[str, Any] | None:
     instance = of_role(rx, item.line, role)
     return instance.characteristics if instance else None
-
-

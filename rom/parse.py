@@ -28,7 +28,9 @@ def new_order(rx: Rx, catalog: Catalog, body: Json, key: str | None = None) -> N
     """
     items = body.get("orderItem")
     if not isinstance(items, list) or not items:
-        raise ItemInvalid("orderItem is missing or empty; a resource order needs at least one item.")
+        raise ItemInvalid(
+            "orderItem is missing or empty; a resource order needs at least one item."
+        )
     _check_ids(items)
     order_id = new_id("ro")
     line = str(body.get("line") or order_id)
@@ -59,7 +61,9 @@ def of_role(rx: Rx, line: str, role: str) -> Instance | None:
 def _check_ids(items: Sequence[Mapping[str, Any]]) -> None:
     for number, item in enumerate(items, 1):
         if not isinstance(item, Mapping) or not item.get("id"):
-            raise ItemInvalid(f"orderItem number {number} has no id; give each item one of its own.")
+            raise ItemInvalid(
+                f"orderItem number {number} has no id; give each item one of its own."
+            )
     twice = duplicates(str(item["id"]) for item in items)
     if twice:
         raise ItemInvalid(f"orderItem ids must differ; these occur twice: {', '.join(twice)}.")
@@ -67,7 +71,9 @@ def _check_ids(items: Sequence[Mapping[str, Any]]) -> None:
     for item in items:
         for need in _needs(item):
             if need not in known:
-                raise ItemInvalid(f"Item {item['id']} depends on item {need}, which the order does not have.")
+                raise ItemInvalid(
+                    f"Item {item['id']} depends on item {need}, which the order does not have."
+                )
 
 
 def _new_item(rx: Rx, catalog: Catalog, item: Json, line: str) -> NewItem:
@@ -89,9 +95,14 @@ def _new_item(rx: Rx, catalog: Catalog, item: Json, line: str) -> NewItem:
         instance=str(resource["id"]),
         spec=spec.id,
         body={
-            **{name: value for name, value in item.items() if name not in ("id", "action", "state")},
+            **{
+                name: value for name, value in item.items() if name not in ("id", "action", "state")
+            },
             "line": line_of_item,
-            "resource": {**resource, "resourceSpecification": {"id": spec.id, "version": spec.version}},
+            "resource": {
+                **resource,
+                "resourceSpecification": {"id": spec.id, "version": spec.version},
+            },
         },
     )
 
@@ -99,7 +110,9 @@ def _new_item(rx: Rx, catalog: Catalog, item: Json, line: str) -> NewItem:
 def _spec_of(catalog: Catalog, item: Json, resource: Json) -> ResourceSpec:
     reference_ = resource.get("resourceSpecification") or item.get("resourceSpecification") or {}
     if not reference_.get("id"):
-        raise ItemInvalid(f"Item {item['id']} adds a resource but names no resourceSpecification.id.")
+        raise ItemInvalid(
+            f"Item {item['id']} adds a resource but names no resourceSpecification.id."
+        )
     return catalog.resource_spec(str(reference_["id"]), reference_.get("version"))
 
 
@@ -113,7 +126,9 @@ def _instance(rx: Rx, resource: Json, item: str) -> Instance:
             f"Item {item} names resource {resource['id']}, which the inventory does not hold."
         ) from None
     if instance.kind != "resource" or instance.state == ResourceState.RETIRED:
-        raise ResourceNotFound(f"Item {item} names resource {resource['id']}, which is retired or not a resource.")
+        raise ResourceNotFound(
+            f"Item {item} names resource {resource['id']}, which is retired or not a resource."
+        )
     return instance
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from inventory import allocator
 from inventory.instances import Cause, Instance, find, get, put, relate, related, unrelate
-from orders.wire import characteristics, instant
+from orders.wire import characteristics, moment
 from rom.assign import Assigned
 from rom.states import TMF639, ResourceState
 from store import Rx, Tx
@@ -25,9 +25,22 @@ def reserve(tx: Tx, assigned: Assigned, order_id: str) -> None:
     item = assigned.item
     now = tx.now
     instance = Instance(
-        id=item.resource, kind="resource", category=COMPOSITE, spec=item.spec.id, version=item.spec.version,
-        name=item.spec.name, state=ResourceState.RESERVED, characteristics=dict(item.after or {}), place=item.place,
-        line=item.line, key=item.role, inputs=dict(item.inputs), after=(), body=_body(assigned), created=now, changed=now,
+        id=item.resource,
+        kind="resource",
+        category=COMPOSITE,
+        spec=item.spec.id,
+        version=item.spec.version,
+        name=item.spec.name,
+        state=ResourceState.RESERVED,
+        characteristics=dict(item.after or {}),
+        place=item.place,
+        line=item.line,
+        key=item.role,
+        inputs=dict(item.inputs),
+        after=(),
+        body=_body(assigned),
+        created=now,
+        changed=now,
     )
     _store(tx, instance, _cause(assigned, order_id))
 
@@ -51,8 +64,13 @@ def commission(tx: Tx, assigned: Assigned, order_id: str) -> None:
     _store(
         tx,
         replace(
-            old, state=ResourceState.ACTIVE, characteristics=dict(item.after or {}), inputs=dict(item.inputs),
-            version=item.spec.version, body={**old.body, **_body(assigned)}, changed=tx.now,
+            old,
+            state=ResourceState.ACTIVE,
+            characteristics=dict(item.after or {}),
+            inputs=dict(item.inputs),
+            version=item.spec.version,
+            body={**old.body, **_body(assigned)},
+            changed=tx.now,
         ),
         cause,
     )
@@ -105,15 +123,26 @@ def resource_body(rx: Rx, instance: Instance) -> Json:
         "name": instance.name,
         "category": instance.category,
         "resourceCharacteristic": characteristics(instance.characteristics),
-        "startOperatingDate": instant(instance.created),
+        "startOperatingDate": moment(instance.created),
         **TMF639.get(instance.state, TMF639[ResourceState.IDLE]),
         "resourceOrderItem": instance.body.get("orderItems", []),
-        "resourceRelationship": [_relationship(rx, relation.type, relation.target) for relation in related(rx, instance.id)],
+        "resourceRelationship": [
+            _relationship(rx, relation.type, relation.target)
+            for relation in related(rx, instance.id)
+        ],
     }
     if instance.spec:
-        body["resourceSpecification"] = {"id": instance.spec, "version": instance.version, "name": instance.name}
+        body["resourceSpecification"] = {
+            "id": instance.spec,
+            "version": instance.version,
+            "name": instance.name,
+        }
     if instance.place:
-        body["place"] = {"id": instance.place, "role": "installation", "@referredType": "GeographicSite"}
+        body["place"] = {
+            "id": instance.place,
+            "role": "installation",
+            "@referredType": "GeographicSite",
+        }
     for name in ("realizes", "reasons", "verification"):
         if instance.body.get(name):
             body[name] = instance.body[name]
@@ -140,11 +169,17 @@ def _body(assigned: Assigned) -> Json:
     }
 
 
-def _release(tx: Tx, assigned: Assigned, allocation: Json, cause: Cause, *, quarantine: bool) -> None:
+def _release(
+    tx: Tx, assigned: Assigned, allocation: Json, cause: Cause, *, quarantine: bool
+) -> None:
     if "sharedBy" in allocation:
         allocator.release_shared(
-            tx, kind=allocation["kind"], scope=allocation["scope"], shared_by=allocation["sharedBy"],
-            user=assigned.item.resource, cause=cause,
+            tx,
+            kind=allocation["kind"],
+            scope=allocation["scope"],
+            shared_by=allocation["sharedBy"],
+            user=assigned.item.resource,
+            cause=cause,
         )
     else:
         allocator.release(tx, allocation["owner"], quarantine=quarantine, cause=cause)
@@ -168,7 +203,9 @@ def _relate_parts(tx: Tx, assigned: Assigned, cause: Cause) -> None:
 def _part(tx: Tx, assigned: Assigned, name: str, part: str, cause: Cause) -> str:
     """Return the id of the part: the one that exists from import (port, ONT), or a logical one made here."""
     value = str((assigned.item.after or {})[name])
-    existing = find(tx, kind="resource", ids=[value]) or find(tx, kind="resource", spec=part, key=value)
+    existing = find(tx, kind="resource", ids=[value]) or find(
+        tx, kind="resource", spec=part, key=value
+    )
     if existing:
         _usage(tx, existing[0], ResourceState.ACTIVE, cause)
         return existing[0].id
@@ -179,9 +216,22 @@ def _part(tx: Tx, assigned: Assigned, name: str, part: str, cause: Cause) -> str
     _store(
         tx,
         Instance(
-            id=part_id, kind="resource", category=PART, spec=part, version="", name=f"{part} {value}",
-            state=ResourceState.ACTIVE, characteristics={name: value, "scope": held.get("scope")}, place=None, line=None,
-            key=value, inputs={}, after=(), body={"@type": "LogicalResource"}, created=created, changed=tx.now,
+            id=part_id,
+            kind="resource",
+            category=PART,
+            spec=part,
+            version="",
+            name=f"{part} {value}",
+            state=ResourceState.ACTIVE,
+            characteristics={name: value, "scope": held.get("scope")},
+            place=None,
+            line=None,
+            key=value,
+            inputs={},
+            after=(),
+            body={"@type": "LogicalResource"},
+            created=created,
+            changed=tx.now,
         ),
         cause,
     )
@@ -200,7 +250,9 @@ def _relationship(rx: Rx, kind: str, target: str) -> Json:
     return {
         "relationshipType": kind,
         "resource": {
-            "id": target, "href": href(BASE_PATHS["639"], "/resource", target), "name": instance.name,
+            "id": target,
+            "href": href(BASE_PATHS["639"], "/resource", target),
+            "name": instance.name,
             "@referredType": "Resource",
         },
     }
@@ -227,4 +279,8 @@ def _store(tx: Tx, instance: Instance, cause: Cause) -> None:
 def _event(old: Instance | None, new: Instance) -> str:
     if old is None:
         return "ResourceCreateEvent"
-    return "ResourceStateChangeEvent" if old.state != new.state else "ResourceAttributeValueChangeEvent"
+    return (
+        "ResourceStateChangeEvent"
+        if old.state != new.state
+        else "ResourceAttributeValueChangeEvent"
+    )

@@ -8,7 +8,7 @@ from inventory import graph
 from orders.desk import OrderDesk
 from orders.model import NewOrder
 from orders.wire import OrderEvents
-from rom.cancel import CancelOrder, Cancelled, Undo
+from rom.cancel import Cancelled, CancelOrder, Undo
 from rom.errors import SerialMismatch
 from rom.handlers import Assign, Change, ExternalWork, Record, RomParts, Start
 from rom.parse import new_order

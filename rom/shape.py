@@ -6,7 +6,15 @@ from orders.wire import OrderShape
 from tmf.collection import BASE_PATHS
 
 SHAPE = OrderShape(
-    layer="rom", api="652", base=BASE_PATHS["652"], path="/resourceOrder", type="ResourceOrder", key="resourceOrder",
-    items="orderItem", thing="resource", cancel_path="/cancelResourceOrder", cancel_type="CancelResourceOrder",
+    layer="rom",
+    api="652",
+    base=BASE_PATHS["652"],
+    path="/resourceOrder",
+    type="ResourceOrder",
+    key="resourceOrder",
+    items="orderItem",
+    thing="resource",
+    cancel_path="/cancelResourceOrder",
+    cancel_type="CancelResourceOrder",
     cancel_first_state="acknowledged",
 )

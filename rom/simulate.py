@@ -63,11 +63,15 @@ class Simulator:
         self._parts.activation.settle(tx, plan)
         return plan
 
-    def _plan_and_inspect(self, assignment: Assignment, plans: Sequence[tuple[str, ChangePlan]]) -> Json:
+    def _plan_and_inspect(
+        self, assignment: Assignment, plans: Sequence[tuple[str, ChangePlan]]
+    ) -> Json:
         activation = self._parts.activation
         inspected = [(key, activation.inspect(plan)) for key, plan in plans]
         allocations = assignment.allocations()
-        shown = [dict(entry, change=key) for key, plan in inspected for entry in activation.present(plan)]
+        shown = [
+            dict(entry, change=key) for key, plan in inspected for entry in activation.present(plan)
+        ]
         return {
             "tree": tree(assignment),
             "allocations": allocations,
@@ -83,11 +87,17 @@ def tree(assignment: Assignment) -> list[Json]:
     by_id = {assigned.item.id: assigned for assigned in assignment.items}
     return [
         {
-            "layer": "rom", "group": group.key, "kind": group.kind, "after": list(group.needs),
+            "layer": "rom",
+            "group": group.key,
+            "kind": group.kind,
+            "after": list(group.needs),
             "items": [
                 {
-                    "id": item, "action": by_id[item].item.action.value, "specification": by_id[item].item.spec.id,
-                    "characteristics": dict(by_id[item].item.after or {}), "reasons": dict(by_id[item].reasons),
+                    "id": item,
+                    "action": by_id[item].item.action.value,
+                    "specification": by_id[item].item.spec.id,
+                    "characteristics": dict(by_id[item].item.after or {}),
+                    "reasons": dict(by_id[item].reasons),
                 }
                 for item in group.items
             ],

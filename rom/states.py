@@ -53,5 +53,7 @@ TRANSITIONS: dict[ResourceState, frozenset[ResourceState]] = {
     ResourceState.ACTIVE: frozenset({ResourceState.SUSPENDED, ResourceState.RETIRED}),
     ResourceState.SUSPENDED: frozenset({ResourceState.ACTIVE, ResourceState.RETIRED}),
     ResourceState.RETIRED: frozenset(),
-    ResourceState.IDLE: frozenset({ResourceState.RESERVED, ResourceState.ACTIVE, ResourceState.RETIRED}),
+    ResourceState.IDLE: frozenset(
+        {ResourceState.RESERVED, ResourceState.ACTIVE, ResourceState.RETIRED}
+    ),
 }

@@ -6,7 +6,7 @@ falls out when it is overdue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def service_checks(rx: Rx, items: Sequence[ResourceItem]) -> list[Json]:
     checks = []
     for item in items:
         if item.action in (Action.ADD, Action.MODIFY):
-            checks += [check for check in _of_item(rx, item)]
+            checks += _of_item(rx, item)
     return checks
 
 
@@ -39,8 +39,10 @@ def watch_specs(task: Task, checks: Sequence[Json]) -> list[TaskSpec]:
     """Return a watch for each check that could not be decided yet."""
     return [
         TaskSpec(
-            key=f"watch:{check['resource']}:{check['check']}", kind="rom.watch@1",
-            args={"check": check}, needs=(task.key,),
+            key=f"watch:{check['resource']}:{check['check']}",
+            kind="rom.watch@1",
+            args={"check": check},
+            needs=(task.key,),
         )
         for check in checks
         if check["verdict"] != "pass"
@@ -90,17 +92,29 @@ def keep_verdict(tx: Tx, check: Json, order_id: str) -> None:
     shown = {name: check[name] for name in ("check", "verdict", "detail")}
     body = {**instance.body, "verification": [*verdicts, shown]}
     if body != instance.body:
-        put(tx, replace(instance, body=body), Cause(order_id=order_id, item_id=check["item"], layer="rom"))
+        put(
+            tx,
+            replace(instance, body=body),
+            Cause(order_id=order_id, item_id=check["item"], layer="rom"),
+        )
 
 
 def _of_item(rx: Rx, item: ResourceItem) -> list[Json]:
-    scope = context(item.spec, item.after or {}, item.place, lambda role: _values(of_role(rx, item.line, role)))
+    scope = context(
+        item.spec, item.after or {}, item.place, lambda role: _values(of_role(rx, item.line, role))
+    )
     return [
         {
-            "resource": item.resource, "item": item.id, "check": name, "expect": expected,
+            "resource": item.resource,
+            "item": item.id,
+            "check": name,
+            "expect": expected,
             "device": str(Expression(verify.device).evaluate(scope)),
-            "values": {key: Expression(text).evaluate(scope) for key, text in verify.values.items()},
-            "gates": verify.gates, "within": verify.within_seconds,
+            "values": {
+                key: Expression(text).evaluate(scope) for key, text in verify.values.items()
+            },
+            "gates": verify.gates,
+            "within": verify.within_seconds,
         }
         for verify in item.spec.verify
         if verify.on == "service"
@@ -108,5 +122,5 @@ def _of_item(rx: Rx, item: ResourceItem) -> list[Json]:
     ]
 
 
-def _values(instance: Instance | None) -> Json | None:
+def _values(instance: Instance | None) -> Mapping[str, Any] | None:
     return instance.characteristics if instance else None

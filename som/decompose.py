@@ -14,7 +14,9 @@ Json = dict[str, Any]
 SpecOf = Callable[[str, str | None], ServiceSpec]
 
 
-def target(items: Sequence[ServiceItem], present: Sequence[Instance], spec_of: SpecOf) -> tuple[Parent, ...]:
+def target(
+    items: Sequence[ServiceItem], present: Sequence[Instance], spec_of: SpecOf
+) -> tuple[Parent, ...]:
     """Return the customer-facing services that a line shall have: what it has, changed by the order's items."""
     changed = {item.service: item for item in items}
     kept = [_of_instance(instance, spec_of) for instance in present if instance.id not in changed]
@@ -43,8 +45,12 @@ def line_delta(
 def present(instance: Instance) -> Present:
     """Return an inventory instance as the delta algorithm sees it."""
     return Present(
-        key=str(instance.key), instance=instance.id, spec=instance.spec, version=instance.version,
-        inputs=instance.inputs, after=instance.after,
+        key=str(instance.key),
+        instance=instance.id,
+        spec=instance.spec,
+        version=instance.version,
+        inputs=instance.inputs,
+        after=instance.after,
     )
 
 
@@ -57,7 +63,12 @@ def lines_of(items: Iterable[ServiceItem]) -> dict[str, list[ServiceItem]]:
 
 
 def resource_order(
-    entries: Sequence[Mapping[str, Any]], *, line: str, place: str | None, order_id: str, correlation: str | None
+    entries: Sequence[Mapping[str, Any]],
+    *,
+    line: str,
+    place: str | None,
+    order_id: str,
+    correlation: str | None,
 ) -> Json:
     """Return the TMF652 order for one line; entries without change are left out, also as needs.
 
@@ -74,11 +85,18 @@ def resource_order(
         "line": line,
         "correlationId": correlation,
         "externalReference": [
-            {"id": order_id, "name": order_id, "owner": "SOM", "entityType": "ServiceOrder",
-             "externalReferenceType": "ServiceOrder"}
+            {
+                "id": order_id,
+                "name": order_id,
+                "owner": "SOM",
+                "entityType": "ServiceOrder",
+                "externalReferenceType": "ServiceOrder",
+            }
         ],
         "orderItem": [
-            _resource_item(entry, changing, line, place, order_id) for entry in entries if entry["id"] in changing
+            _resource_item(entry, changing, line, place, order_id)
+            for entry in entries
+            if entry["id"] in changing
         ],
     }
 
@@ -86,12 +104,19 @@ def resource_order(
 def _resource_item(
     entry: Mapping[str, Any], changing: set[str], line: str, place: str | None, order_id: str
 ) -> Json:
-    resource: Json = {"resourceSpecification": {"id": entry["resourceSpec"]["id"], "version": entry["resourceSpec"]["version"]}}
+    resource: Json = {
+        "resourceSpecification": {
+            "id": entry["resourceSpec"]["id"],
+            "version": entry["resourceSpec"]["version"],
+        }
+    }
     if entry["resource"]:
         resource["id"] = entry["resource"]
     if entry["after"] is not None:
         resource["resourceCharacteristic"] = [
-            {"name": name, "value": value} for name, value in entry["after"].items() if name != "place"
+            {"name": name, "value": value}
+            for name, value in entry["after"].items()
+            if name != "place"
         ]
     if place:
         resource["place"] = {"id": place, "role": "installation"}
@@ -116,13 +141,21 @@ def _resource_item(
 def _of_instance(instance: Instance, spec_of: SpecOf) -> Parent:
     spec = spec_of(instance.spec, instance.version)
     return Parent(
-        id=instance.id, spec=spec, characteristics=dict(instance.inputs), place=instance.place,
-        scope=str(instance.line), variable="service",
+        id=instance.id,
+        spec=spec,
+        characteristics=dict(instance.inputs),
+        place=instance.place,
+        scope=str(instance.line),
+        variable="service",
     )
 
 
 def _of_item(item: ServiceItem) -> Parent:
     return Parent(
-        id=item.service, spec=item.spec, characteristics=dict(item.characteristics), place=item.place,
-        scope=item.line, variable="service",
+        id=item.service,
+        spec=item.spec,
+        characteristics=dict(item.characteristics),
+        place=item.place,
+        scope=item.line,
+        variable="service",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from catalog.decompose import Desired, ItemDelta
+from catalog.decompose import Desired, ItemDelta, LineDelta, line_order
 from catalog.repository import Catalog, Catalogs
 from inventory.instances import Cause, Instance
 from inventory.instances import get as get_instance
@@ -64,7 +64,7 @@ class Decompose:
             order = self._parts.ledger.order(rx, task.order_id)
         return self._simulate(order) if order.plan_hash else None
 
-    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
+    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:
         order = self._parts.ledger.order(tx, task.order_id)
         if order.plan_hash and result["planHash"] != order.plan_hash:
             return plan_changed(result)
@@ -88,7 +88,12 @@ def plan_changed(simulation: Mapping[str, Any]) -> Hold:
 
 def plan_order(rx: Rx, catalog: Catalog, order: Order) -> list[Json]:
     """Return the plan of an order: one entry per line with its RFS entries; new services get their ids here."""
-    return [_plan_line(rx, catalog, line, items) for line, items in lines_of(load_items(rx, catalog, order)).items()]
+    lines_ = [
+        _Line.plan(rx, catalog, line, items)
+        for line, items in lines_of(load_items(rx, catalog, order)).items()
+    ]
+    after = line_order([line.changes for line in lines_])
+    return [{**line.shown, "after": list(after[line.changes.line])} for line in lines_]
 
 
 def record_plan(tx: Tx, order: Order, plan: Sequence[Json]) -> None:
@@ -99,15 +104,23 @@ def record_plan(tx: Tx, order: Order, plan: Sequence[Json]) -> None:
                 services.plan_service(tx, _new_cfs(tx, cfs, line), _cause(order, cfs["item"]))
         for entry in line["entries"]:
             if entry["action"] == "add":
-                services.plan_service(tx, _new_rfs(tx, entry, line), _cause(order, entry["items"][0]))
+                services.plan_service(
+                    tx, _new_rfs(tx, entry, line), _cause(order, entry["items"][0])
+                )
 
 
 def lines(parts: SomParts) -> dispatch.ChildOrders:
     """Return how SOM makes resource orders and records what they made."""
     steps = _Steps(parts)
     return dispatch.ChildOrders(
-        layer="som", database=parts.database, ledger=parts.ledger, port=parts.rom, build=steps.build,
-        invert=steps.invert, finish=steps.finish, restore=steps.restore,
+        layer="som",
+        database=parts.database,
+        ledger=parts.ledger,
+        port=parts.rom,
+        build=steps.build,
+        invert=steps.invert,
+        finish=steps.finish,
+        restore=steps.restore,
     )
 
 
@@ -146,38 +159,60 @@ class _Steps:
         order = self._parts.ledger.order(tx, order_id)
         for line in (order.plan or {}).get("lines", []):
             for entry in [*line["entries"], *line["services"]]:
-                _restore(tx, order, entry, line)
+                _restore(tx, order, entry)
 
     @staticmethod
     def _line(order: Order, task: Task) -> Json:
-        return next(line for line in (order.plan or {})["lines"] if line["line"] == task.args["line"])
+        return next(
+            line for line in (order.plan or {})["lines"] if line["line"] == task.args["line"]
+        )
 
 
 def child_of(order: Order, line: Json, parent: Json, plan_hash: str | None) -> Json | None:
     """Return a line's resource order, or None when none of its RFS changes."""
     body = resource_order(
-        line["entries"], line=line["line"], place=line["place"], order_id=order.id, correlation=order.correlation
+        line["entries"],
+        line=line["line"],
+        place=line["place"],
+        order_id=order.id,
+        correlation=order.correlation,
     )
     if not body["orderItem"]:
         return None
-    return body | {"parent": parent, "priority": order.priority} | ({"planHash": plan_hash} if plan_hash else {})
+    return (
+        body
+        | {"parent": parent, "priority": order.priority}
+        | ({"planHash": plan_hash} if plan_hash else {})
+    )
 
 
-def _plan_line(rx: Rx, catalog: Catalog, line: str, items: list[ServiceItem]) -> Json:
-    cfs, rfs = services.live(rx, line, services.CFS), services.live(rx, line, services.RFS)
-    deltas, desired = line_delta(items, cfs, rfs, catalog.service_spec)
-    place = next((item.place for item in items if item.place), None) or next((c.place for c in cfs), None)
-    present = {instance.id: instance for instance in [*cfs, *rfs]}
-    ids = _entry_ids(deltas)
-    parents = {d.key: d for d in desired}
-    return {
-        "line": line,
-        "place": place,
-        "services": [_cfs_entry(item, present) for item in items],
-        "entries": [
-            _rfs_entry(catalog, d, ids, parents.get(d.key), present, items) for d in deltas
-        ],
-    }
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line's plan as JSON, and its changes as the rules across lines see them."""
+
+    shown: Json
+    changes: LineDelta
+
+    @classmethod
+    def plan(cls, rx: Rx, catalog: Catalog, line: str, items: list[ServiceItem]) -> _Line:
+        cfs, rfs = services.live(rx, line, services.CFS), services.live(rx, line, services.RFS)
+        deltas, desired = line_delta(items, cfs, rfs, catalog.service_spec)
+        place = next((i.place for i in items if i.place), None) or next(
+            (c.place for c in cfs), None
+        )
+        present = {instance.id: instance for instance in [*cfs, *rfs]}
+        ids = _entry_ids(deltas)
+        wanted = {d.key: d for d in desired}
+        shown = {
+            "line": line,
+            "place": place,
+            "services": [_cfs_entry(item, present) for item in items],
+            "entries": [
+                _rfs_entry(catalog, d, ids, wanted.get(d.key), present, items) for d in deltas
+            ],
+        }
+        merged = {name: value for item in items for name, value in item.characteristics.items()}
+        return cls(shown, LineDelta(line, merged, deltas, desired))
 
 
 def _entry_ids(deltas: Sequence[ItemDelta]) -> dict[tuple[str, str], str]:
@@ -185,8 +220,12 @@ def _entry_ids(deltas: Sequence[ItemDelta]) -> dict[tuple[str, str], str]:
 
 
 def _rfs_entry(
-    catalog: Catalog, change: ItemDelta, ids: Mapping[tuple[str, str], str], desired: Desired | None,
-    present: Mapping[str, Instance], items: Sequence[ServiceItem],
+    catalog: Catalog,
+    change: ItemDelta,
+    ids: Mapping[tuple[str, str], str],
+    desired: Desired | None,
+    present: Mapping[str, Instance],
+    items: Sequence[ServiceItem],
 ) -> Json:
     spec = catalog.service_spec(change.spec, change.version)
     resource = catalog.resource_spec(spec.resource, None) if spec.resource else None
@@ -206,6 +245,7 @@ def _rfs_entry(
         "before": change.before,
         "after": change.after,
         "sequence": list(desired.after) if desired else [],
+        "startAt": change.start_at,
         "needs": [ids[need] for need in change.needs],
         "parents": list(parents),
         "items": [by_service[p] for p in parents if p in by_service] or [items[0].id],
@@ -215,9 +255,15 @@ def _rfs_entry(
 
 def _cfs_entry(item: ServiceItem, present: Mapping[str, Instance]) -> Json:
     return {
-        "item": item.id, "action": item.action, "service": item.service, "spec": item.spec.id,
-        "version": item.spec.version, "name": item.spec.name, "key": item.key,
-        "characteristics": dict(item.characteristics), "was": _snapshot(present.get(item.service)),
+        "item": item.id,
+        "action": item.action,
+        "service": item.service,
+        "spec": item.spec.id,
+        "version": item.spec.version,
+        "name": item.spec.name,
+        "key": item.key,
+        "characteristics": dict(item.characteristics),
+        "was": _snapshot(present.get(item.service)),
     }
 
 
@@ -225,8 +271,13 @@ def _snapshot(instance: Instance | None) -> Json | None:
     if instance is None:
         return None
     return {
-        "state": instance.state, "characteristics": dict(instance.characteristics), "inputs": dict(instance.inputs),
-        "spec": instance.spec, "version": instance.version, "place": instance.place, "after": list(instance.after),
+        "state": instance.state,
+        "characteristics": dict(instance.characteristics),
+        "inputs": dict(instance.inputs),
+        "spec": instance.spec,
+        "version": instance.version,
+        "place": instance.place,
+        "after": list(instance.after),
         "resources": instance.body.get("resources", []),
     }
 
@@ -236,17 +287,38 @@ def _new_cfs(tx: Tx, cfs: Json, line: Json) -> Instance:
 
 
 def _new_rfs(tx: Tx, entry: Json, line: Json) -> Instance:
-    return _instance(tx, entry["service"], services.RFS, entry, line, entry["after"], tuple(entry["sequence"]))
+    return _instance(
+        tx, entry["service"], services.RFS, entry, line, entry["after"], tuple(entry["sequence"])
+    )
 
 
 def _instance(
-    tx: Tx, service: str, category: str, entry: Json, line: Json, values: Json, after: tuple[str, ...]
+    tx: Tx,
+    service: str,
+    category: str,
+    entry: Json,
+    line: Json,
+    values: Json,
+    after: tuple[str, ...],
 ) -> Instance:
     shown = {name: value for name, value in values.items() if name != "place"}
     return Instance(
-        id=service, kind="service", category=category, spec=entry["spec"], version=entry["version"],
-        name=entry["name"], state=ServiceState.RESERVED, characteristics=shown, place=line["place"], line=line["line"],
-        key=entry["key"], inputs=values, after=after, body={}, created=tx.now, changed=tx.now,
+        id=service,
+        kind="service",
+        category=category,
+        spec=entry["spec"],
+        version=entry["version"],
+        name=entry["name"],
+        state=ServiceState.RESERVED,
+        characteristics=shown,
+        place=line["place"],
+        line=line["line"],
+        key=entry["key"],
+        inputs=values,
+        after=after,
+        body={},
+        created=tx.now,
+        changed=tx.now,
     )
 
 
@@ -258,10 +330,19 @@ def _finish_rfs(tx: Tx, catalog: Catalog, order: Order, entry: Json, resource: J
         old = get_instance(tx, entry["service"])
         exported = _exported(catalog, entry, resource)
         shown = {name: value for name, value in entry["after"].items() if name != "place"}
-        body = {**old.body, "resources": [resource["id"]] if resource else old.body.get("resources", [])}
+        body = {
+            **old.body,
+            "resources": [resource["id"]] if resource else old.body.get("resources", []),
+        }
         services.activate(
-            tx, entry["service"], cause, characteristics={**shown, **exported}, inputs=entry["after"],
-            after=tuple(entry["sequence"]), version=entry["version"], body=body,
+            tx,
+            entry["service"],
+            cause,
+            characteristics={**shown, **exported},
+            inputs=entry["after"],
+            after=tuple(entry["sequence"]),
+            version=entry["version"],
+            body=body,
         )
 
 
@@ -280,14 +361,23 @@ def _finish_cfs(tx: Tx, order: Order, cfs: Json, line: Json, realizing: set[str]
         services.terminate(tx, cfs["service"], cause)
         return
     services.activate(
-        tx, cfs["service"], cause, characteristics=cfs["characteristics"], inputs=cfs["characteristics"],
-        place=line["place"], version=cfs["version"],
+        tx,
+        cfs["service"],
+        cause,
+        characteristics=cfs["characteristics"],
+        inputs=cfs["characteristics"],
+        place=line["place"],
+        version=cfs["version"],
     )
-    mine = {e["service"] for e in line["entries"] if cfs["service"] in e["parents"] and e["action"] != "delete"}
+    mine = {
+        e["service"]
+        for e in line["entries"]
+        if cfs["service"] in e["parents"] and e["action"] != "delete"
+    }
     services.support(tx, cfs["service"], mine & realizing, cause)
 
 
-def _restore(tx: Tx, order: Order, entry: Json, line: Json) -> None:
+def _restore(tx: Tx, order: Order, entry: Json) -> None:
     cause = _cause(order, entry.get("item") or entry["items"][0])
     current = get_instance(tx, entry["service"])
     was = entry["was"]
@@ -298,8 +388,15 @@ def _restore(tx: Tx, order: Order, entry: Json, line: Json) -> None:
         services.put_back(
             tx,
             replace(
-                current, state=was["state"], characteristics=was["characteristics"], inputs=was["inputs"],
-                spec=was["spec"], version=was["version"], place=was["place"], after=tuple(was["after"]), body=body,
+                current,
+                state=was["state"],
+                characteristics=was["characteristics"],
+                inputs=was["inputs"],
+                spec=was["spec"],
+                version=was["version"],
+                place=was["place"],
+                after=tuple(was["after"]),
+                body=body,
             ),
             cause,
         )
@@ -315,7 +412,9 @@ def _dispatch_spec(line: Json, hashes: Mapping[str, str]) -> TaskSpec:
         args["planHash"] = hashes[line["line"]]
     starts = [e["startAt"] for e in line["entries"] if e.get("startAt")]
     return TaskSpec(
-        key=f"line:{line['line']}", kind="som.dispatch@1", args=args,
+        key=f"line:{line['line']}",
+        kind="som.dispatch@1",
+        args=args,
         needs=tuple(f"line:{need}" for need in line.get("after", ())),
         items=tuple(cfs["item"] for cfs in line["services"]),
         run_at=from_text(min(starts)) if starts else None,

@@ -42,14 +42,18 @@ def new_order(rx: Rx, catalog: Catalog, body: Json, key: str | None) -> NewOrder
     """
     items = body.get("serviceOrderItem")
     if not isinstance(items, list) or not items:
-        raise ServiceItemInvalid("serviceOrderItem is missing or empty; a service order needs at least one item.")
+        raise ServiceItemInvalid(
+            "serviceOrderItem is missing or empty; a service order needs at least one item."
+        )
     _check_ids(items)
     order_id = new_id("so")
     return NewOrder(
         layer="som",
         id=order_id,
         body={name: value for name, value in body.items() if name != "serviceOrderItem"},
-        items=tuple(_new_item(rx, catalog, item, str(body.get("line") or order_id)) for item in items),
+        items=tuple(
+            _new_item(rx, catalog, item, str(body.get("line") or order_id)) for item in items
+        ),
         key=key,
         priority=int(body.get("priority") or 4),
         correlation=str(body.get("correlationId") or order_id),
@@ -64,11 +68,19 @@ def load_items(rx: Rx, catalog: Catalog, order: Order) -> tuple[ServiceItem, ...
 
 def _check_ids(items: Sequence[Any]) -> None:
     for number, item in enumerate(items, 1):
-        if not isinstance(item, Mapping) or not item.get("id") or not isinstance(item.get("service"), Mapping):
-            raise ServiceItemInvalid(f"serviceOrderItem number {number} needs an id of its own and a service.")
+        if (
+            not isinstance(item, Mapping)
+            or not item.get("id")
+            or not isinstance(item.get("service"), Mapping)
+        ):
+            raise ServiceItemInvalid(
+                f"serviceOrderItem number {number} needs an id of its own and a service."
+            )
     twice = duplicates(str(item["id"]) for item in items)
     if twice:
-        raise ServiceItemInvalid(f"serviceOrderItem ids must differ; these occur twice: {', '.join(twice)}.")
+        raise ServiceItemInvalid(
+            f"serviceOrderItem ids must differ; these occur twice: {', '.join(twice)}."
+        )
 
 
 def _new_item(rx: Rx, catalog: Catalog, item: Json, line: str) -> NewItem:
@@ -76,7 +88,11 @@ def _new_item(rx: Rx, catalog: Catalog, item: Json, line: str) -> NewItem:
     service = dict(item["service"])
     if action == "add":
         spec = _spec_of(catalog, service, str(item["id"]))
-        resolve(spec.characteristics, from_tmf(service.get("serviceCharacteristic") or []), owner=spec.id)
+        resolve(
+            spec.characteristics,
+            from_tmf(service.get("serviceCharacteristic") or []),
+            owner=spec.id,
+        )
         service["id"] = new_id("se")
         line_of_item, key = str(item.get("line") or line), str(item.get("key") or spec.id)
     else:
@@ -92,7 +108,9 @@ def _new_item(rx: Rx, catalog: Catalog, item: Json, line: str) -> NewItem:
         instance=str(service["id"]),
         spec=spec.id,
         body={
-            **{name: value for name, value in item.items() if name not in ("id", "action", "state")},
+            **{
+                name: value for name, value in item.items() if name not in ("id", "action", "state")
+            },
             "line": line_of_item,
             "key": key,
             "service": service,
@@ -103,7 +121,9 @@ def _new_item(rx: Rx, catalog: Catalog, item: Json, line: str) -> NewItem:
 def _spec_of(catalog: Catalog, service: Json, item: str) -> ServiceSpec:
     named = service.get("serviceSpecification") or {}
     if not named.get("id"):
-        raise ServiceItemInvalid(f"Item {item} adds a service but names no service.serviceSpecification.id.")
+        raise ServiceItemInvalid(
+            f"Item {item} adds a service but names no service.serviceSpecification.id."
+        )
     spec = catalog.service_spec(str(named["id"]), named.get("version"))
     if spec.category != "CFS":
         raise ServiceItemInvalid(
@@ -116,9 +136,13 @@ def _instance(rx: Rx, service: Json, item: str) -> Instance:
     try:
         instance = get(rx, str(service.get("id")))
     except NotFound:
-        raise ServiceNotFound(f"Item {item} names service {service.get('id')}, which does not exist.") from None
+        raise ServiceNotFound(
+            f"Item {item} names service {service.get('id')}, which does not exist."
+        ) from None
     if instance.kind != "service" or instance.category != "CFS" or instance.state not in LIVE:
-        raise ServiceNotFound(f"Item {item} names {instance.id}, which is not a live customer-facing service.")
+        raise ServiceNotFound(
+            f"Item {item} names {instance.id}, which is not a live customer-facing service."
+        )
     return instance
 
 
@@ -136,5 +160,7 @@ def _load(rx: Rx, catalog: Catalog, item: Item) -> ServiceItem:
         key=str(item.body["key"]),
         line=str(item.body["line"]),
         place=place_of(service) or (instance.place if instance else None),
-        characteristics=resolve(spec.characteristics, {**(instance.inputs if instance else {}), **given}, owner=spec.id),
+        characteristics=resolve(
+            spec.characteristics, {**(instance.inputs if instance else {}), **given}, owner=spec.id
+        ),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from inventory.instances import Cause, Instance, find, get, put, relate, related, unrelate
-from orders.wire import characteristics, instant
+from orders.wire import characteristics, moment
 from som.states import LIVE, ServiceState
 from store import Rx, Tx
 from tmf.collection import BASE_PATHS, href
@@ -65,27 +65,45 @@ def service_body(rx: Rx, instance: Instance) -> Json:
         "state": instance.state,
         "hasStarted": instance.state == ServiceState.ACTIVE,
         "isServiceEnabled": instance.state == ServiceState.ACTIVE,
-        "serviceDate": instant(instance.created),
-        "startDate": instant(instance.created),
-        "serviceSpecification": {"id": instance.spec, "version": instance.version, "name": instance.name},
+        "serviceDate": moment(instance.created),
+        "startDate": moment(instance.created),
+        "serviceSpecification": {
+            "id": instance.spec,
+            "version": instance.version,
+            "name": instance.name,
+        },
         "serviceCharacteristic": characteristics(instance.characteristics),
         "serviceOrderItem": instance.body.get("orderItems", []),
-        "supportingService": [_service_ref(relation.target) for relation in related(rx, instance.id, type="reliesOn")],
-        "supportingResource": [_resource_ref(resource) for resource in instance.body.get("resources", [])],
+        "supportingService": [
+            _service_ref(relation.target) for relation in related(rx, instance.id, type="reliesOn")
+        ],
+        "supportingResource": [
+            _resource_ref(resource) for resource in instance.body.get("resources", [])
+        ],
     }
     if instance.place:
-        body["place"] = [{"id": instance.place, "role": "installation", "@referredType": "GeographicSite"}]
+        body["place"] = [
+            {"id": instance.place, "role": "installation", "@referredType": "GeographicSite"}
+        ]
     if instance.line:
         body["line"] = instance.line
     return body
 
 
 def _service_ref(service: str) -> Json:
-    return {"id": service, "href": href(BASE_PATHS["638"], "/service", service), "@referredType": "Service"}
+    return {
+        "id": service,
+        "href": href(BASE_PATHS["638"], "/service", service),
+        "@referredType": "Service",
+    }
 
 
 def _resource_ref(resource: str) -> Json:
-    return {"id": resource, "href": href(BASE_PATHS["639"], "/resource", resource), "@referredType": "Resource"}
+    return {
+        "id": resource,
+        "href": href(BASE_PATHS["639"], "/resource", resource),
+        "@referredType": "Resource",
+    }
 
 
 def _store(tx: Tx, instance: Instance, cause: Cause) -> None:
@@ -109,4 +127,6 @@ def _store(tx: Tx, instance: Instance, cause: Cause) -> None:
 def _event(old: Instance | None, new: Instance) -> str:
     if old is None:
         return "ServiceCreateEvent"
-    return "ServiceStateChangeEvent" if old.state != new.state else "ServiceAttributeValueChangeEvent"
+    return (
+        "ServiceStateChangeEvent" if old.state != new.state else "ServiceAttributeValueChangeEvent"
+    )

@@ -6,7 +6,15 @@ from orders.wire import OrderShape
 from tmf.collection import BASE_PATHS
 
 SHAPE = OrderShape(
-    layer="som", api="641", base=BASE_PATHS["641"], path="/serviceOrder", type="ServiceOrder", key="serviceOrder",
-    items="serviceOrderItem", thing="service", cancel_path="/cancelServiceOrder", cancel_type="CancelServiceOrder",
+    layer="som",
+    api="641",
+    base=BASE_PATHS["641"],
+    path="/serviceOrder",
+    type="ServiceOrder",
+    key="serviceOrder",
+    items="serviceOrderItem",
+    thing="service",
+    cancel_path="/cancelServiceOrder",
+    cancel_type="CancelServiceOrder",
     cancel_first_state="accepted",
 )

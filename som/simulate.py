@@ -34,13 +34,22 @@ class Simulator:
         answers = [self._line(order, line) for line in plan]
         return {
             "tree": [
-                {"layer": "som", "line": line["line"], "place": line["place"], "items": _items(line),
-                 "resourceOrder": answer["tree"]}
+                {
+                    "layer": "som",
+                    "line": line["line"],
+                    "place": line["place"],
+                    "items": _items(line),
+                    "resourceOrder": answer["tree"],
+                }
                 for line, answer in zip(plan, answers, strict=True)
             ],
             "allocations": [entry for answer in answers for entry in answer["allocations"]],
             "devices": [entry for answer in answers for entry in answer["devices"]],
-            "children": {line["line"]: a["planHash"] for line, a in zip(plan, answers, strict=True) if a["planHash"]},
+            "children": {
+                line["line"]: a["planHash"]
+                for line, a in zip(plan, answers, strict=True)
+                if a["planHash"]
+            },
             "planHash": combined([answer["planHash"] for answer in answers]),
             "warnings": [warning for answer in answers for warning in answer["warnings"]],
         }
@@ -49,7 +58,13 @@ class Simulator:
         parent = {"orderId": order.id, "itemIds": [cfs["item"] for cfs in line["services"]]}
         body = child_of(order, line, parent, None)
         if body is None:
-            return {"tree": [], "allocations": [], "devices": [], "planHash": combined([]), "warnings": []}
+            return {
+                "tree": [],
+                "allocations": [],
+                "devices": [],
+                "planHash": combined([]),
+                "warnings": [],
+            }
         return self._parts.rom.simulate(body)
 
 
@@ -62,7 +77,14 @@ def combined(hashes: list[str | None]) -> str | None:
 
 def _items(line: Json) -> list[Json]:
     return [
-        {"id": e["id"], "key": e["key"], "action": e["action"], "specification": e["spec"],
-         "before": e["before"], "after": e["after"], "needs": e["needs"]}
+        {
+            "id": e["id"],
+            "key": e["key"],
+            "action": e["action"],
+            "specification": e["spec"],
+            "before": e["before"],
+            "after": e["after"],
+            "needs": e["needs"],
+        }
         for e in line["entries"]
     ]

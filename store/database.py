@@ -154,10 +154,11 @@ class Database:
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    return create_engine(_psycopg(url), pool_size=10, max_overflow=20, pool_pre_ping=True)
+    return create_engine(engine_url(url), pool_size=10, max_overflow=20, pool_pre_ping=True)
 
 
-def _psycopg(url: str) -> str:
+def engine_url(url: str) -> str:
+    """Return the URL with the driver that we ship (psycopg 3)."""
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 

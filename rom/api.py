@@ -1,0 +1,46 @@
+"""The TMF APIs of this layer: 634 (catalog), 652 (orders) and 639 (inventory)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from catalog.collection import EntityCollection
+from inventory.collection import InstanceCollection
+from orders.desk import CancelCollection, OrderCollection
+from rom.handlers import RomParts
+from rom.resources import resource_body
+from rom.service import Rom
+from tmf.collection import BASE_PATHS, Collection, HubPort, ResourceSpec, router
+from tmf.models import tmf652 as wire
+
+READ = frozenset({"list", "get"})
+CANCEL = READ | {"create"}
+
+
+def routers(parts: RomParts, layer: Rom, hub: HubPort) -> list[APIRouter]:
+    """Return the routers of the layer's three APIs."""
+    orders = OrderCollection(parts.database, parts.ledger, layer.desk)
+    cancels = CancelCollection(parts.database, parts.ledger, layer.desk)
+    ordering: dict[ResourceSpec, Collection] = {
+        ResourceSpec("/resourceOrder", "ResourceOrder", wire.ResourceOrderCreate): orders,
+        ResourceSpec(
+            "/cancelResourceOrder",
+            "CancelResourceOrder",
+            wire.CancelResourceOrderCreate,
+            operations=CANCEL,
+        ): cancels,
+    }
+    instances = InstanceCollection(parts.database, "resource", resource_body)
+    inventory: dict[ResourceSpec, Collection] = {
+        ResourceSpec("/resource", "Resource", operations=READ): instances
+    }
+    catalog: dict[ResourceSpec, Collection] = {
+        ResourceSpec(
+            "/resourceSpecification", "ResourceSpecification", operations=READ
+        ): EntityCollection(parts.database, parts.catalogs, "resourceSpecification"),
+    }
+    return [
+        router(BASE_PATHS["634"], catalog, hub),
+        router(BASE_PATHS["652"], ordering, hub),
+        router(BASE_PATHS["639"], inventory, hub),
+    ]

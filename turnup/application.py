@@ -1,0 +1,102 @@
+"""Wiring: one database, one ledger, three layers, activation and events, made once and passed down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from activation.api import Activation
+from activation.credentials import Credentials
+from activation.nornir_plugins.fleet import NornirFleet
+from catalog.repository import Catalogs
+from com.handlers import ComParts
+from com.service import Com
+from inventory import devices as registry
+from inventory.devices import Device
+from orders.executor import EmbeddedExecutor, Runner
+from orders.ledger import Ledger
+from rom.handlers import RomParts
+from rom.service import Rom
+from som.handlers import SomParts
+from som.service import Som
+from store import Database
+from tmf.callbacks import CallbackPolicy
+from tmf.deliverer import Deliverer
+from tmf.events import Events
+from tmf.hub import Hub
+from turnup.catalogs import import_folders
+from turnup.migrate import upgrade
+from turnup.settings import Settings
+from turnup.tables import claim_environment
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What each layer works with."""
+
+    com: ComParts
+    som: SomParts
+    rom: RomParts
+
+
+class Application:
+    """Everything that runs in a server process, without HTTP.
+
+    Raises DATABASE_IN_USE, ENVIRONMENT_MISMATCH, CATALOG_CONFLICT.
+    """
+
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        self.settings = settings
+        self.database = Database(settings.database_url, exclusive=True)
+        upgrade(settings.database_url)
+        with self.database.write() as tx:
+            claim_environment(tx, settings.environment)
+        import_folders(self.database, settings.catalogs)
+        self.catalogs = Catalogs(self.database)
+        self.events = Events(self.database)
+        policy = CallbackPolicy(allow_loopback=True)
+        self.hub = Hub(self.database, policy)
+        self.deliverer = Deliverer(self.events, policy=policy)
+        self.ledger = Ledger(settings=settings.engine)
+        self.fleet = NornirFleet(self._devices, credentials)
+        self.activation = Activation(self.database, self.fleet, settings=settings.activation)
+        self._layers()
+        self.executor = EmbeddedExecutor(self.database, self.ledger, threads=settings.engine_threads)
+        self._runner = Runner(self.database, self.ledger)
+
+    def _layers(self) -> None:
+        shared = {"database": self.database, "ledger": self.ledger, "catalogs": self.catalogs}
+        rom_parts = RomParts(**shared, activation=self.activation)
+        self.rom = Rom(rom_parts)
+        som_parts = SomParts(**shared, rom=self.rom)
+        self.som = Som(som_parts)
+        com_parts = ComParts(**shared, som=self.som)
+        self.com = Com(com_parts)
+        self.parts = Parts(com_parts, som_parts, rom_parts)
+        self.events.subscribe_local("som", "652", self.som.on_resource_event)
+        self.events.subscribe_local("com", "641", self.com.on_service_event)
+
+    def start(self) -> None:
+        """Begin to work: deliver events, run tasks (what a dead process left is taken up at once)."""
+        self.deliverer.start()
+        self.executor.start(self._runner.run_one)
+
+    def stop(self) -> None:
+        """Let what runs finish, then close everything."""
+        self.executor.stop()
+        self.deliverer.stop()
+        self.activation.stop()
+        self.fleet.stop()
+        self.database.close()
+
+    def _devices(self, names: Sequence[str]) -> list[Device]:
+        wanted = set(names)
+        with self.database.read() as rx:
+            return [device for device in registry.devices(rx) if device.name in wanted]
+
+
+def state_folder(settings: Settings) -> Path:
+    """Return the state folder, made if it is not there."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    return settings.state_dir

@@ -1,0 +1,23 @@
+"""`turnup db`: bring a database to this version's schema."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The database.", no_args_is_help=True)
+
+
+@app.callback()
+def callback() -> None:
+    """Group the commands (one of them alone would otherwise be the group itself)."""
+
+
+@app.command("upgrade")
+def upgrade(database: Annotated[str | None, typer.Option(help="URL (TURNUP_DATABASE_URL)")] = None) -> None:
+    """Apply all migrations that are missing."""
+    from turnup.migrate import upgrade as migrate
+    from turnup.settings import database_url
+
+    typer.echo(f"schema is at {migrate(database_url(database))}")

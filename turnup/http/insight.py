@@ -1,0 +1,63 @@
+"""What-if, trace, impact and qualification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+
+from com.service import Com
+from inventory.impact import impact as impact_of
+from rom.service import Rom
+from som.service import Som
+from store import Database
+from store.errors import InvalidInput
+from turnup.trace import Tracer
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The three layers of this server."""
+
+    com: Com
+    som: Som
+    rom: Rom
+
+
+def router(database: Database, layers: Layers, tracer: Tracer) -> APIRouter:
+    """Return the routes."""
+    api = APIRouter(prefix="/turnup/v1", tags=["insight"])
+    simulate = {
+        "productOrder": layers.com.simulate,
+        "serviceOrder": layers.som.simulate,
+        "resourceOrder": layers.rom.simulate,
+    }
+
+    @api.post("/simulations")
+    def simulation(body: Json) -> Json:
+        named = [name for name in simulate if name in body]
+        if len(named) != 1 or not isinstance(body[named[0]], dict):
+            raise InvalidInput(f"Give one order under one of {', '.join(simulate)}.")
+        return simulate[named[0]](body[named[0]])
+
+    @api.get("/qualification")
+    def qualification(place: str) -> Json:
+        return layers.rom.qualify(place, {})
+
+    @api.get("/trace/{order_id}")
+    def trace(order_id: str) -> Json:
+        return tracer.trace(order_id)
+
+    @api.get("/impact")
+    def impact(
+        node: str | None = None, resource: str | None = None, pool: str | None = None
+    ) -> Json:
+        if sum(value is not None for value in (node, resource, pool)) != 1:
+            raise InvalidInput("Give one of node, resource and pool.")
+        with database.read() as rx:
+            return dict(impact_of(rx, node=node, resource=resource, pool=pool))
+
+    return api
