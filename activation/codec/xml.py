@@ -22,9 +22,9 @@ from activation.codec.base import CodecError
 from activation.leaves import Leaves, Path, missing_or_changed, prefixes
 
 _STEP = re.compile(
-    r"^(?:(?P<module>[^:\[\]{}]+|\{[^}]*\}):)?(?P<name>[^\[:]+)(?P<predicates>\[.*\])?$", re.S
+    r"^(?:(?P<module>[^:\[\]{}]+|\{[^}]*\}):)?(?P<name>[^\[:]+)(?P<predicates>\[.*\])?$", re.DOTALL
 )
-_PREDICATE = re.compile(r"\[(?P<key>[^=]+)=(?:'(?P<a>[^']*)'|\"(?P<b>[^\"]*)\")\]", re.S)
+_PREDICATE = re.compile(r"\[(?P<key>[^=]+)=(?:'(?P<a>[^']*)'|\"(?P<b>[^\"]*)\")\]", re.DOTALL)
 _REMOVE = ' nc:operation="remove"'
 
 
@@ -238,8 +238,8 @@ class XmlCodec:
                 self._element(child, below, schema_path, own, depth + 1, lines)
             lines.append(f"{indent}</{name}>")
         else:
-            value = next((value for key, value in keys if key == "."), node.value)
-            lines.append(indent + self._leaf(name, start[len(name) :], value, schema_path))
+            text = next((value for key, value in keys if key == "."), node.value)
+            lines.append(indent + self._leaf(name, start[len(name) :], text, schema_path))
 
     def _leaf(self, name: str, attributes: str, value: str | None, schema_path: Path) -> str:
         if value is None:
