@@ -1,0 +1,254 @@
+"""Who holds which value: now, at any past time, and as the allocator's hot path needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, or_, select
+
+from inventory.cause import NO_CAUSE, Cause, cause_of
+from inventory.kinds import render
+from inventory.raw import Raw, loads
+from inventory.tables import allocation as table
+from inventory.tables import pool as pool_table
+from inventory.types import from_micros
+from store import Rx
+
+State = Literal["reserved", "active", "quarantined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """A value of a pool and who holds it; `text` is the value as people and devices write it."""
+
+    pool: str
+    kind: str
+    scope: str
+    value: int
+    text: str
+    owner: str
+    state: State
+    expires_at: datetime | None = None
+    subject: str | None = None
+    reason: dict[str, Any] | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    cause: Cause = NO_CAUSE
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRow:
+    """A pool as the hot path needs it."""
+
+    number: int
+    id: str
+    kind: str
+    scope: str
+    quarantine_seconds: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A present allocation as the hot path needs it; instants are microseconds."""
+
+    id: int
+    pool: PoolRow
+    value: int
+    owner: str
+    subject: str | None
+    valid_from: int
+    confirmed_at: int | None
+    expires_at: int | None
+    reason: dict[str, Any] | None
+    order_id: str | None
+    item_id: str | None
+    layer: str | None
+
+    @property
+    def text(self) -> str:
+        """Return the value as people write it."""
+        return render(self.pool.kind, self.pool.params, self.value)
+
+    def allocation(self, *, resting: bool = False) -> Allocation:
+        """Return it as callers see it; `resting` after a release with quarantine."""
+        held: State = "reserved" if self.confirmed_at is None else "active"
+        return Allocation(
+            pool=self.pool.id,
+            kind=self.pool.kind,
+            scope=self.pool.scope,
+            value=self.value,
+            text=self.text,
+            owner=self.owner,
+            state="quarantined" if resting else held,
+            expires_at=None if self.expires_at is None else from_micros(self.expires_at),
+            subject=self.subject,
+            reason=self.reason,
+            valid_from=from_micros(self.valid_from),
+            cause=Cause(self.order_id, self.item_id, self.layer),
+        )
+
+
+_LOCATE = (
+    "SELECT p.number, p.id, p.kind, p.scope, p.quarantine_seconds, p.params, "
+    "a.id, a.value, a.owner, a.subject, a.valid_from, a.confirmed_at, a.expires_at, a.reason, "
+    "a.order_id, a.item_id, a.layer FROM pool p LEFT JOIN allocation a "
+    "ON a.pool = p.number AND a.owner = ? AND a.valid_to IS NULL "
+    "WHERE p.kind = ? AND p.scope = ? ORDER BY a.ordinal"
+)
+_HELD = (
+    "SELECT p.number, p.id, p.kind, p.scope, p.quarantine_seconds, p.params, "
+    "a.id, a.value, a.owner, a.subject, a.valid_from, a.confirmed_at, a.expires_at, a.reason, "
+    "a.order_id, a.item_id, a.layer FROM allocation a JOIN pool p ON p.number = a.pool "
+)
+_OF_OWNER = _HELD + "WHERE a.owner = ? AND a.valid_to IS NULL ORDER BY a.pool, a.ordinal {lock:a}"
+_LAPSED = _HELD + "WHERE a.expires_at <= ? AND a.valid_to IS NULL AND a.confirmed_at IS NULL "
+_ORDERED = "ORDER BY a.pool, a.value {skip:a}"
+_POOL_WIDTH = 6
+
+
+def locate(raw: Raw, kind: str, scope: str, owner: str) -> tuple[PoolRow, tuple[Held, ...]] | None:
+    """Return a pool and what the owner holds of it, in one round trip; None when there is no such pool."""
+    rows = raw.all(_LOCATE, owner, kind, scope)
+    if not rows:
+        return None
+    pool = _pool(rows[0])
+    return pool, tuple(_held(pool, row) for row in rows if row[_POOL_WIDTH] is not None)
+
+
+def held_by(raw: Raw, owner: str) -> tuple[Held, ...]:
+    """Return all that an owner holds, locked until the end of the transaction."""
+    return tuple(_held(_pool(row), row) for row in raw.all(_OF_OWNER, owner))
+
+
+def held_in(raw: Raw, pool: PoolRow, owner: str) -> tuple[Held, ...]:
+    """Return what an owner holds of one pool, locked until the end of the transaction."""
+    return tuple(one for one in held_by(raw, owner) if one.pool.number == pool.number)
+
+
+def lapsed(raw: Raw, now: int, pool: int | None = None) -> tuple[Held, ...]:
+    """Return the reservations (of one pool) whose time is over, leaving out those that others work on."""
+    if pool is None:
+        rows = raw.all(_LAPSED + _ORDERED, now)
+    else:
+        rows = raw.all(_LAPSED + "AND a.pool = ? " + _ORDERED, now, pool)
+    return tuple(_held(_pool(row), row) for row in rows)
+
+
+def allocations(
+    rx: Rx,
+    *,
+    owner: str | None = None,
+    owner_prefix: str | None = None,
+    pool: str | None = None,
+    value: int | None = None,
+    at: datetime | None = None,
+    quarantined: bool = False,
+) -> tuple[Allocation, ...]:
+    """Return what is held now, or was held at a past time, by pool and value.
+
+    Args:
+        rx: the transaction.
+        owner: of this owner.
+        owner_prefix: of owners whose key begins so.
+        pool: of the pool with this id.
+        value: this value, as integer.
+        at: as it was then.
+        quarantined: also what had been released and rested then, with its last owner.
+
+    """
+    moment = at or rx.now
+    query = select(table, *_POOL_COLUMNS).join(pool_table, pool_table.c.number == table.c.pool)
+    query = query.where(_held_at(moment, present=at is None, quarantined=quarantined))
+    query = _narrow(rx, query, owner, owner_prefix, pool, value)
+    rows = rx.execute(query.order_by(table.c.pool, table.c.value, table.c.id)).mappings()
+    return tuple(_allocation(row, moment) for row in rows)
+
+
+_POOL_COLUMNS = (
+    pool_table.c.id.label("pool_id"),
+    pool_table.c.kind.label("kind"),
+    pool_table.c.scope.label("scope"),
+    pool_table.c.params.label("params"),
+)
+
+
+def _held_at(moment: datetime, *, present: bool, quarantined: bool) -> ColumnElement[bool]:
+    unexpired = or_(table.c.expires_at.is_(None), table.c.expires_at > moment)
+    if present and not quarantined:
+        return and_(table.c.valid_to.is_(None), unexpired)
+    until = and_(or_(table.c.valid_to.is_(None), table.c.valid_to > moment), unexpired)
+    if quarantined:
+        until = or_(until, and_(table.c.valid_to <= moment, table.c.quarantine_until > moment))
+    return and_(table.c.valid_from <= moment, until)
+
+
+def _narrow(
+    rx: Rx,
+    query: Select[Any],
+    owner: str | None,
+    owner_prefix: str | None,
+    pool: str | None,
+    value: int | None,
+) -> Select[Any]:
+    given = ((table.c.owner, owner), (pool_table.c.id, pool), (table.c.value, value))
+    query = query.where(*(column == wanted for column, wanted in given if wanted is not None))
+    if owner_prefix is None:
+        return query
+    if rx.dialect == "postgresql":
+        return query.where(table.c.owner.startswith(owner_prefix, autoescape=True))
+    # SQLite's LIKE ignores case and, with it, the index
+    return query.where(table.c.owner.between(owner_prefix, owner_prefix + "\U0010ffff"))
+
+
+def _allocation(row: RowMapping, moment: datetime) -> Allocation:
+    return Allocation(
+        pool=row["pool_id"],
+        kind=row["kind"],
+        scope=row["scope"],
+        value=row["value"],
+        text=render(row["kind"], row["params"], row["value"]),
+        owner=row["owner"],
+        state=_state(row, moment),
+        expires_at=row["expires_at"],
+        subject=row["subject"],
+        reason=row["reason"],
+        valid_from=row["valid_from"],
+        valid_to=row["valid_to"],
+        cause=cause_of(row),
+    )
+
+
+def _state(row: RowMapping, moment: datetime) -> State:
+    if row["valid_to"] is not None and row["valid_to"] <= moment:
+        return "quarantined"
+    confirmed = row["confirmed_at"]
+    return "active" if confirmed is not None and confirmed <= moment else "reserved"
+
+
+def _pool(row: tuple[Any, ...]) -> PoolRow:
+    number, id_, kind, scope, quarantine, params = row[:_POOL_WIDTH]
+    return PoolRow(number, id_, kind, scope, quarantine, loads(params))
+
+
+def _held(pool: PoolRow, row: tuple[Any, ...]) -> Held:
+    id_, value, owner, subject, since, confirmed, expires, reason, order, item, layer = row[
+        _POOL_WIDTH:
+    ]
+    return Held(
+        id=id_,
+        pool=pool,
+        value=value,
+        owner=owner,
+        subject=subject,
+        valid_from=since,
+        confirmed_at=confirmed,
+        expires_at=expires,
+        reason=loads(reason),
+        order_id=order,
+        item_id=item,
+        layer=layer,
+    )

@@ -1,0 +1,225 @@
+"""Free space as ranges: taking from its low end, cutting a value out, giving back. Raw SQL, O(log n)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from itertools import pairwise
+
+from inventory.errors import PoolExhausted, ValueQuarantined, ValueTaken
+from inventory.holdings import Held, lapsed
+from inventory.raw import Raw
+from inventory.types import from_micros
+
+__all__ = [
+    "Held",
+    "Refused",
+    "add",
+    "contains",
+    "cut",
+    "exhausted",
+    "explain",
+    "give_back",
+    "lapsed",
+    "lowest",
+    "reuse",
+    "tidy",
+]
+
+_NEXT = (
+    "SELECT id, lo, hi FROM free_range WHERE pool = ? AND free_at <= ? ORDER BY free_at, hi LIMIT 1"
+)
+
+
+class Refused(Exception):
+    """A value cannot be cut out: it is taken, or rests until an instant (microseconds)."""
+
+    def __init__(self, quarantined_until: int | None) -> None:
+        super().__init__(quarantined_until)
+        self.quarantined_until = quarantined_until
+
+
+def lowest(raw: Raw, pool: int, now: int, count: int) -> list[int] | None:
+    """Take up to `count` values from the first free range: fresh space first, then the longest released."""
+    row = raw.one(_NEXT + " {skip}", pool, now)
+    if row is None and raw.waits:
+        # all ranges are locked by others: wait for one; and look once more, for what it left was not in the snapshot
+        row = raw.one(_NEXT + " {lock}", pool, now) or raw.one(_NEXT + " {lock}", pool, now)
+    if row is None:
+        return None
+    id_, lo, hi = row
+    last = min(hi, lo + count - 1)
+    if last == hi:
+        raw.run("DELETE FROM free_range WHERE id = ?", id_)
+    else:
+        raw.run("UPDATE free_range SET lo = ? WHERE id = ?", last + 1, id_)
+    return list(range(lo, last + 1))
+
+
+def reuse(raw: Raw, pool: int, subject: str, now: int) -> int | None:
+    """Take the value that this subject released last and that still rests, ending its quarantine."""
+    row = raw.one(
+        "SELECT id, lo FROM free_range WHERE pool = ? AND subject = ? AND free_at > ? "
+        "ORDER BY free_at DESC, lo LIMIT 1 {skip}",
+        pool,
+        subject,
+        now,
+    )
+    if row is None:
+        return None
+    raw.run("DELETE FROM free_range WHERE id = ?", row[0])
+    _end_quarantine(raw, pool, row[1], now)
+    return int(row[1])
+
+
+def cut(raw: Raw, pool: int, value: int, now: int, subject: str | None) -> None:
+    """Take one given value. Raises Refused."""
+    row = _around(raw, pool, value)
+    if row is None and raw.waits:
+        # a concurrent split can hide the part that holds the value from this snapshot, never show a wrong one
+        row = _around(raw, pool, value)
+    if row is None:
+        raise Refused(None)
+    id_, lo, hi, free_at, whose = row
+    if free_at > now and (subject is None or whose != subject):
+        raise Refused(free_at)
+    if value == hi:
+        raw.run("DELETE FROM free_range WHERE id = ?", id_)
+    else:
+        raw.run("UPDATE free_range SET lo = ? WHERE id = ?", value + 1, id_)
+    if lo < value:
+        _insert(raw, pool, lo, value - 1, free_at, whose)
+    if free_at > now:
+        _end_quarantine(raw, pool, value, now)
+
+
+def contains(raw: Raw, pool: int, value: int) -> bool:
+    """Say whether a value belongs to the pool at all."""
+    row = raw.one(
+        "SELECT last FROM pool_span WHERE pool = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+        pool,
+        value,
+    )
+    return row is not None and value <= row[0]
+
+
+def add(raw: Raw, pool: int, value: int, free_at: int, subject: str | None) -> None:
+    """Give one value back, to be free at an instant (0: at once, before all others)."""
+    _insert(raw, pool, value, value, free_at, subject)
+
+
+def give_back(raw: Raw, pool: int, values: Sequence[int]) -> None:
+    """Undo taking values that nobody got."""
+    for value in values:
+        add(raw, pool, value, 0, None)
+
+
+def tidy(raw: Raw, now: int) -> int:
+    """Join neighbouring ranges that are free; return how many rows that saved.
+
+    Pools that hand out the longest released first keep their released values apart from fresh space.
+    """
+    saved = 0
+    for pool, reuse_policy in raw.all("SELECT number, reuse FROM pool ORDER BY number"):
+        rows = raw.all(
+            "SELECT id, lo, hi, free_at FROM free_range WHERE pool = ? AND free_at <= ? ORDER BY hi {skip}",
+            pool,
+            now,
+        )
+        saved += _join(raw, rows, keep_apart=reuse_policy == "oldest")
+    return saved
+
+
+def _join(raw: Raw, rows: Sequence[tuple[int, int, int, int]], *, keep_apart: bool) -> int:
+    start, saved = {id_: lo for id_, lo, _, _ in rows}, 0
+    for left, right in pairwise(rows):
+        if left[2] + 1 != right[1] or (keep_apart and (left[3] == 0) != (right[3] == 0)):
+            continue
+        start[right[0]] = start[left[0]]
+        free_at = max(left[3], right[3]) if keep_apart else 0
+        raw.run("DELETE FROM free_range WHERE id = ?", left[0])
+        raw.run(
+            "UPDATE free_range SET lo = ?, free_at = ?, subject = NULL WHERE id = ?",
+            start[right[0]],
+            free_at,
+            right[0],
+        )
+        saved += 1
+    return saved
+
+
+def exhausted(raw: Raw, pool: int, id: str, wanted: int, free: int) -> PoolExhausted:  # noqa: A002
+    """Return the error for a pool that has too few values, saying when the next one comes free."""
+    row = raw.one("SELECT min(free_at) FROM free_range WHERE pool = ?", pool)
+    soon = None if row is None or row[0] is None else _when(row[0])
+    more = f" The next one leaves quarantine at {soon}." if soon else ""
+    return PoolExhausted(
+        f"Pool {id} has {free} free values, {wanted} are needed; extend the pool or release values.{more}",
+        details={"pool": id, "free": free, "wanted": wanted, "nextFreeAt": soon},
+    )
+
+
+def explain(
+    raw: Raw,
+    pool: int,
+    id: str,  # noqa: A002
+    value: int,
+    text: str,
+    refused: Refused,
+) -> ValueTaken | ValueQuarantined:
+    """Return the error for a value that cannot be had, naming who has it or until when it rests."""
+    if refused.quarantined_until is not None:
+        until = _when(refused.quarantined_until)
+        return ValueQuarantined(
+            f"{text} of pool {id} was released and rests until {until}; take another value or wait.",
+            details={"pool": id, "value": text, "until": until},
+        )
+    row = raw.one(
+        "SELECT owner FROM allocation WHERE pool = ? AND value = ? AND valid_to IS NULL",
+        pool,
+        value,
+    )
+    owner = row[0] if row else None
+    return ValueTaken(
+        f"{text} of pool {id} belongs to {owner or 'another transaction'}; take another value.",
+        details={"pool": id, "value": text, "owner": owner},
+    )
+
+
+def _around(raw: Raw, pool: int, value: int) -> tuple[int, int, int, int, str | None] | None:
+    row = raw.one(
+        "SELECT id, lo, hi, free_at, subject FROM free_range WHERE pool = ? AND hi >= ? "
+        "ORDER BY hi LIMIT 1 {lock}",
+        pool,
+        value,
+    )
+    if row is None or row[1] > value:
+        return None
+    id_, lo, hi, free_at, subject = row
+    return id_, lo, hi, free_at, subject
+
+
+def _insert(raw: Raw, pool: int, lo: int, hi: int, free_at: int, subject: str | None) -> None:
+    raw.run(
+        "INSERT INTO free_range (pool, lo, hi, free_at, subject) VALUES (?, ?, ?, ?, ?)",
+        pool,
+        lo,
+        hi,
+        free_at,
+        subject,
+    )
+
+
+def _end_quarantine(raw: Raw, pool: int, value: int, now: int) -> None:
+    raw.run(
+        "UPDATE allocation SET quarantine_until = ? WHERE pool = ? AND value = ? "
+        "AND valid_to IS NOT NULL AND quarantine_until > ?",
+        now,
+        pool,
+        value,
+        now,
+    )
+
+
+def _when(micros: int) -> str:
+    return from_micros(micros).astimezone(UTC).isoformat(timespec="seconds")
