@@ -48,6 +48,8 @@ class PonPlant:
         self._onts: dict[str, Ont] = {}
         self._plugged: dict[str, PonPort] = {}
         self._loss: dict[PonPort, float] = {}
+        self._technology: dict[PonPort, str] = {}
+        self._upstream: dict[str, tuple[str, ...]] = {}
         self._lines: dict[str, dict[str, Line]] = {}
         self._up_since: dict[str, float] = {}
         self._watchers: list[Callable[[], None]] = []
@@ -59,6 +61,18 @@ class PonPlant:
     def set_loss(self, port: PonPort, decibel: float) -> None:
         """Say how much light the splitters behind `port` take, in dB."""
         self._loss[port] = decibel
+
+    def set_technology(self, port: PonPort, technology: str) -> None:
+        """Say what the optics of `port` speak: gpon or xgs-pon."""
+        self._technology[port] = technology
+
+    def set_upstream(self, node: str, olts: Iterable[str]) -> None:
+        """Say which OLTs are linked to `node`, over whatever is in between."""
+        self._upstream[node] = tuple(olts)
+
+    def technology(self, port: PonPort) -> str | None:
+        """Return what the optics of `port` speak."""
+        return self._technology.get(port)
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call `callback` after every change."""
@@ -100,13 +114,13 @@ class PonPlant:
         """Return when the ONT came up, in seconds since the epoch; None while it is down."""
         return self._up_since.get(serial)
 
-    def serial_of(self, olts: Iterable[str], tags: tuple[int, int]) -> str | None:
-        """Return the ONT behind the tag pair on one of `olts`, if it is up."""
-        for olt in olts:
-            for line in self._lines.get(olt, {}).values():
-                if tags in line.tags and self.is_up(line.serial):
-                    return line.serial
-        return None
+    def reaches(self, node: str, tags: tuple[int, int]) -> bool:
+        """Return whether frames with the tag pair get from an ONT that is up to `node`."""
+        return any(
+            tags in line.tags and self.is_up(line.serial)
+            for olt in self._upstream.get(node, ())
+            for line in self._lines.get(olt, {}).values()
+        )
 
     def received_power(self, serial: str) -> float | None:
         """Return the ONT's upstream power at the OLT in dBm; None when it is not plugged."""
@@ -123,4 +137,9 @@ class PonPlant:
     def _fits(self, serial: str) -> bool:
         at = self._plugged[serial]
         line = self._lines.get(at.olt, {}).get(serial)
-        return line is not None and line.port == at
+        return line is not None and line.port == at and self._speaks(serial, at)
+
+    def _speaks(self, serial: str, port: PonPort) -> bool:
+        """An XGS-PON ONT stays dark on a GPON port; what is not said fits."""
+        ont, technology = self._onts.get(serial), self._technology.get(port)
+        return not ont or not ont.technologies or not technology or technology in ont.technologies

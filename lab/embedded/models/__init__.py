@@ -1,0 +1,1 @@
+"""Device models: what they configure is data (YAML), what they do is a few lines each."""
