@@ -48,9 +48,13 @@ def check(value: Any) -> None:
 
 
 def without_nulls(value: Any) -> Any:
-    """Drop attributes that are null: in TM Forum's JSON absent and null mean the same."""
+    """Drop attributes that are null: in TM Forum's JSON absent and null mean the same.
+
+    Only the mandatory `value` of a characteristic may be null.
+    """
     if isinstance(value, dict):
-        return {key: without_nulls(child) for key, child in value.items() if child is not None}
+        kept = ((k, child) for k, child in value.items() if child is not None or k == "value")
+        return {key: without_nulls(child) for key, child in kept}
     if isinstance(value, list):
         return [without_nulls(child) for child in value]
     return value

@@ -87,6 +87,7 @@ class ResourceSpec:
     patch_model: Model | None = None
     operations: frozenset[str] = ALL
     model: Model | None = None
+    not_patchable: frozenset[str] = frozenset({"id", "href"})  # for apply_patch(..., refused=)
 
 
 def href(base_path: str, path: str, id: str) -> str:  # noqa: A002
