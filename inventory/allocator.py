@@ -186,7 +186,7 @@ def take_shared(
     while (taken := _joined(raw, kind, scope, owner)) is None:
         take(tx, kind=kind, scope=scope, owner=owner, state="active", cause=cause)
     raw.run(
-        'INSERT INTO shared_user (pool, shared_by, "user", valid_from, order_id, item_id, layer) '
+        'INSERT INTO pool_user (pool, shared_by, "user", valid_from, order_id, item_id, layer) '
         "SELECT number, ?, ?, ?, ?, ?, ? FROM pool WHERE id = ? ON CONFLICT DO NOTHING",
         shared_by,
         user,
@@ -216,7 +216,7 @@ def release_shared(
     if not held:
         return False
     ended = raw.run(
-        "UPDATE shared_user SET valid_to = ?, end_order_id = ?, end_item_id = ?, end_layer = ? "
+        "UPDATE pool_user SET valid_to = ?, end_order_id = ?, end_item_id = ?, end_layer = ? "
         'WHERE pool = ? AND shared_by = ? AND "user" = ? AND valid_to IS NULL',
         now,
         *_names(cause),
@@ -437,7 +437,7 @@ def _joined(raw: Raw, kind: str, scope: str, owner: str) -> Allocation | None:
 
 def _users(raw: Raw, pool: int, shared_by: str) -> int:
     row = raw.one(
-        "SELECT count(*) FROM shared_user WHERE pool = ? AND shared_by = ? AND valid_to IS NULL",
+        "SELECT count(*) FROM pool_user WHERE pool = ? AND shared_by = ? AND valid_to IS NULL",
         pool,
         shared_by,
     )

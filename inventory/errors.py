@@ -14,6 +14,7 @@ TurnupError
 │   ├── ValueInvalid            VALUE_INVALID 400
 │   ├── ValueOutsidePool        VALUE_OUTSIDE_POOL 400
 │   ├── DeviceInvalid           DEVICE_INVALID 400
+│   ├── PolicyUnknown           POLICY_UNKNOWN 400
 │   └── TopologyConflict        TOPOLOGY_CONFLICT 400
 └── Conflict
     ├── PoolExists              POOL_EXISTS 409
@@ -112,6 +113,13 @@ class TopologyConflict(InvalidInput):
 
     code = "TOPOLOGY_CONFLICT"
     reason = "The topology contradicts itself"
+
+
+class PolicyUnknown(InvalidInput):
+    """No placement policy of this name exists."""
+
+    code = "POLICY_UNKNOWN"
+    reason = "No such placement policy"
 
 
 class PoolExists(Conflict):

@@ -188,8 +188,8 @@ Index(
 )
 
 # who uses a shared value; the value goes with its last user
-shared_user = Table(
-    "shared_user",
+pool_user = Table(
+    "pool_user",
     metadata,
     Column("row", RowNumber, primary_key=True, autoincrement=True),
     Column("pool", Integer, nullable=False),
@@ -200,10 +200,10 @@ shared_user = Table(
     *_causes(),
 )
 _current(
-    "uq_shared_user_current",
-    shared_user.c.pool,
-    shared_user.c.shared_by,
-    shared_user.c.user,
+    "uq_pool_user_current",
+    pool_user.c.pool,
+    pool_user.c.shared_by,
+    pool_user.c.user,
     unique=True,
 )
 
@@ -254,7 +254,7 @@ TABLES: tuple[Table, ...] = (
     pool_span,
     free_range,
     allocation,
-    shared_user,
+    pool_user,
     node,
     edge,
     device,

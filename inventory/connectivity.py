@@ -1,0 +1,213 @@
+"""Connectivity: from a place over splitters to access ports, from a device over links to the edge.
+
+Ports obey physics: only what a fibre reaches can serve a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping, or_, select
+
+from inventory.registry import natural
+from inventory.relations import chunks
+from inventory.tables import edge, node
+from store import Rx
+
+EDGE_ROLE = "bng"
+"""Where the access network ends: the role towards which "uplink" points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """An access port that a fibre connects with a place; `path` are the node ids from place to port."""
+
+    port: str
+    device: str
+    technology: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A device on a path: the port by which the path comes in, and by which it goes on (None: it ends)."""
+
+    device: str
+    role: str | None
+    in_port: str | None
+    out_port: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """A link between ports of two devices, seen from `device`."""
+
+    device: str
+    port: str
+    peer: str
+    peer_port: str
+    peer_role: str | None
+    port_id: str
+
+
+def reachable(rx: Rx, place: str) -> list[Reach]:
+    """Return the access ports that a place is connected with, in natural order; none for an unknown place.
+
+    `place` is the place's id, or its name in the topology.
+    """
+    start = place_id(rx, place)
+    if start is None:
+        return []
+    found: list[Reach] = []
+    paths: dict[str, tuple[str, ...]] = {start: (start,)}
+    frontier = {start}
+    while frontier:
+        reached = [(a, b) for a, b in _edges(rx, frontier) if b.id not in paths]
+        for origin, peer in reached:
+            paths.setdefault(peer.id, (*paths[origin], peer.id))
+        peers = {peer.id: peer for _, peer in reached}
+        found += [_reach(peer, paths[peer.id]) for peer in peers.values() if peer.technology]
+        frontier = {peer.id for peer in peers.values() if peer.kind == "splitter"}
+    return sorted(found, key=lambda reach: natural(reach.port))
+
+
+def path(rx: Rx, device: str, role: str) -> Hop | None:
+    """Return the nearest node of a role on the way from a device to the edge; None when there is none."""
+    route = route_to_edge(rx, device)
+    on_way = next((hop for hop in route[1:] if hop.role == role), None)
+    return on_way or next(iter(walk(_Cables(rx), device, role)[-1:]), None)
+
+
+def route_to_edge(rx: Rx, device: str) -> tuple[Hop, ...]:
+    """Return the hops from a device to the nearest node at the edge, both included; () when there is no way."""
+    return walk(_Cables(rx), device, EDGE_ROLE)
+
+
+def place_id(rx: Rx, place: str) -> str | None:
+    """Return the id of a place given by id or name."""
+    query = select(node.c.id).where(
+        node.c.kind == "place", or_(node.c.id == place, node.c.name == place)
+    )
+    found: str | None = rx.scalar(query.order_by(node.c.id != place))
+    return found
+
+
+class _Cables:
+    """The links between devices, read as a walk needs them."""
+
+    def __init__(self, rx: Rx) -> None:
+        self._rx = rx
+
+    def of(self, devices: Collection[str]) -> list[Cable]:
+        return cables(self._rx, devices)
+
+
+class Wiring:
+    """All links between devices, read once: for questions about many paths."""
+
+    def __init__(self, rx: Rx) -> None:
+        self._by_device: dict[str, list[Cable]] = {}
+        for cable in cables(rx, None):
+            self._by_device.setdefault(cable.device, []).append(cable)
+
+    def of(self, devices: Collection[str]) -> list[Cable]:
+        """Return the links of these devices."""
+        return [cable for device in sorted(devices) for cable in self._by_device.get(device, ())]
+
+
+def walk(wiring: _Cables | Wiring, start: str, role: str) -> tuple[Hop, ...]:
+    """Return the hops of a shortest way from a device to the nearest one of a role; () when there is none."""
+    came: dict[str, Cable | None] = {start: None}
+    frontier = [start]
+    while frontier:
+        ahead: list[str] = []
+        for cable in _in_order(wiring.of(frontier)):
+            if cable.peer in came:
+                continue
+            came[cable.peer] = cable
+            if cable.peer_role == role:
+                return _hops(came, cable)
+            ahead.append(cable.peer)
+        frontier = ahead
+    return ()
+
+
+def cables(rx: Rx, devices: Collection[str] | None) -> list[Cable]:
+    """Return the links of some devices (None: of all), each seen from the device asked for."""
+    if devices is None:
+        return _cables(rx, None)
+    return [cable for chunk in chunks(sorted(devices)) for cable in _cables(rx, chunk)]
+
+
+def _cables(rx: Rx, devices: list[str] | None) -> list[Cable]:
+    mine, theirs = node.alias("mine"), node.alias("theirs")
+    owner = node.alias("owner")
+    found: list[Cable] = []
+    for here, there in ((edge.c.a, edge.c.b), (edge.c.b, edge.c.a)):
+        query = (
+            select(
+                mine.c.parent.label("device"),
+                mine.c.name.label("port"),
+                theirs.c.parent.label("peer"),
+                theirs.c.name.label("peer_port"),
+                owner.c.role.label("peer_role"),
+                mine.c.id.label("port_id"),
+            )
+            .select_from(mine)
+            .join(edge, here == mine.c.id)
+            .join(theirs, there == theirs.c.id)
+            .join(owner, owner.c.id == theirs.c.parent)
+            .where(mine.c.kind == "port", theirs.c.kind == "port")
+        )
+        if devices is not None:
+            query = query.where(mine.c.parent.in_(devices))
+        found += [Cable(**row) for row in rx.execute(query).mappings()]
+    return found
+
+
+def _in_order(found: Iterable[Cable]) -> list[Cable]:
+    return sorted(found, key=lambda cable: (natural(cable.device), natural(cable.port)))
+
+
+def _hops(came: Mapping[str, Cable | None], last: Cable) -> tuple[Hop, ...]:
+    """Read the way back from the last link."""
+    hops = [Hop(last.peer, last.peer_role, last.peer_port, None)]
+    cable: Cable | None = last
+    while cable is not None:
+        before = came[cable.device]
+        role = before.peer_role if before else None
+        came_in = before.peer_port if before else None
+        hops.append(Hop(cable.device, role, came_in, cable.port))
+        cable = before
+    return tuple(reversed(hops))
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    id: str
+    kind: str
+    parent: str | None
+    technology: str | None
+
+
+def _edges(rx: Rx, origins: Collection[str]) -> list[tuple[str, _Peer]]:
+    """Return the nodes connected with any of these, each with the one it was reached from, in order."""
+    found: list[tuple[str, _Peer]] = []
+    for chunk in chunks(sorted(origins)):
+        for here, there in ((edge.c.a, edge.c.b), (edge.c.b, edge.c.a)):
+            query = select(here.label("origin"), node.c.id, node.c.kind, node.c.parent)
+            query = query.add_columns(node.c.technology).join(node, node.c.id == there)
+            rows = rx.execute(query.where(here.in_(chunk))).mappings()
+            found += [(row["origin"], _peer(row)) for row in rows]
+    return sorted(found, key=lambda pair: (pair[0], natural(pair[1].id)))
+
+
+def _peer(row: RowMapping) -> _Peer:
+    return _Peer(row["id"], row["kind"], row["parent"], row["technology"])
+
+
+def _reach(peer: _Peer, path_to: tuple[str, ...]) -> Reach:
+    assert peer.parent is not None
+    assert peer.technology is not None
+    return Reach(peer.id, peer.parent, peer.technology, path_to)

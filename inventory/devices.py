@@ -1,0 +1,36 @@
+"""The device registry and its imports, in one place for callers."""
+
+from __future__ import annotations
+
+from inventory.registry import (
+    AdminState,
+    Device,
+    Link,
+    Port,
+    devices,
+    get,
+    links,
+    patch,
+    ports,
+    put,
+    remove,
+)
+from inventory.topology import ImportReport, TopologyImport, TopologyNode, import_topology
+
+__all__ = [
+    "AdminState",
+    "Device",
+    "ImportReport",
+    "Link",
+    "Port",
+    "TopologyImport",
+    "TopologyNode",
+    "devices",
+    "get",
+    "import_topology",
+    "links",
+    "patch",
+    "ports",
+    "put",
+    "remove",
+]

@@ -1,0 +1,20 @@
+"""The connectivity graph and the choice of access ports in it, in one place for callers."""
+
+from __future__ import annotations
+
+from inventory.connectivity import EDGE_ROLE, Hop, Reach, path, place_id, reachable, route_to_edge
+from inventory.placement import PortChoice, alternatives, choose_port, qualify
+
+__all__ = [
+    "EDGE_ROLE",
+    "Hop",
+    "PortChoice",
+    "Reach",
+    "alternatives",
+    "choose_port",
+    "path",
+    "place_id",
+    "qualify",
+    "reachable",
+    "route_to_edge",
+]
