@@ -11,7 +11,7 @@ from com.service import Com
 from inventory.collection import InstanceCollection
 from orders.desk import CancelCollection, OrderCollection
 from tmf.collection import BASE_PATHS, Collection, HubPort, ResourceSpec, router
-from tmf.models import tmf622 as wire
+from tmf.models import product_ordering as wire
 
 READ = frozenset({"list", "get"})
 CANCEL = READ | {"create"}

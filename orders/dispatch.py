@@ -85,9 +85,16 @@ class Cancel:
         ledger.update_order(tx, task.order_id, state=State.PENDING_CANCELLATION)
         sent = [t for t in tasks if t.kind == f"{layer}.dispatch@1" and t.attempts]
         specs = [
-            TaskSpec(key=f"takeBack:{t.key}", kind=f"{layer}.takeBack@1", args={"dispatch": t.id, **t.args}) for t in sent
+            TaskSpec(
+                key=f"takeBack:{t.key}",
+                kind=f"{layer}.takeBack@1",
+                args={"dispatch": t.id, **t.args},
+            )
+            for t in sent
         ]
-        last = TaskSpec(key="cancelled", kind=f"{layer}.cancelled@1", needs=tuple(spec.key for spec in specs))
+        last = TaskSpec(
+            key="cancelled", kind=f"{layer}.cancelled@1", needs=tuple(spec.key for spec in specs)
+        )
         ledger.add_tasks(tx, task.order_id, [*specs, last])
         return Done()
 
@@ -119,7 +126,9 @@ class TakeBack:
         if result["state"] not in FINAL:
             return Wait(key=child_key(result["id"]))
         if result["state"] == State.COMPLETED and not result.get("undo"):
-            return Retry(cause="the child was completed while it was being cancelled", delay_s=QUIET_S)
+            return Retry(
+                cause="the child was completed while it was being cancelled", delay_s=QUIET_S
+            )
         return Done({"child": result["id"], "state": result["state"]})
 
 
@@ -157,7 +166,11 @@ class Mirror:
             return
         error = (child.get("errorMessage") or [None])[0] if wanted is State.HELD else None
         for item in self._ledger.order(tx, parent["orderId"]).items:
-            if item.id in parent["itemIds"] and item.state in (State.HELD, State.IN_PROGRESS) and item.state != wanted:
+            if (
+                item.id in parent["itemIds"]
+                and item.state in (State.HELD, State.IN_PROGRESS)
+                and item.state != wanted
+            ):
                 self._ledger.update_item(tx, parent["orderId"], item.id, state=wanted, error=error)
 
 
@@ -176,7 +189,9 @@ def remember_child(tx: Tx, ledger: Ledger, task: Task, child: str) -> None:
     plan = dict(ledger.order(tx, task.order_id).plan or {})
     children = dict(plan.get("children", {}))
     if children.get(task.key) != child:
-        ledger.update_order(tx, task.order_id, plan={**plan, "children": {**children, task.key: child}})
+        ledger.update_order(
+            tx, task.order_id, plan={**plan, "children": {**children, task.key: child}}
+        )
 
 
 def invert(entries: Sequence[Mapping[str, Any]], made: Mapping[str, str]) -> list[Json]:
@@ -196,7 +211,9 @@ def invert(entries: Sequence[Mapping[str, Any]], made: Mapping[str, str]) -> lis
         {
             **entry,
             "action": swapped[entry["action"]],
-            "instance": made.get(entry["id"], entry["instance"]) if entry["action"] != "delete" else None,
+            "instance": made.get(entry["id"], entry["instance"])
+            if entry["action"] != "delete"
+            else None,
             "before": entry["after"],
             "after": entry["before"],
             "needs": users[entry["id"]],

@@ -11,7 +11,7 @@ from rom.handlers import RomParts
 from rom.resources import resource_body
 from rom.service import Rom
 from tmf.collection import BASE_PATHS, Collection, HubPort, ResourceSpec, router
-from tmf.models import tmf652 as wire
+from tmf.models import resource_ordering as wire
 
 READ = frozenset({"list", "get"})
 CANCEL = READ | {"create"}

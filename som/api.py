@@ -11,7 +11,7 @@ from som.handlers import SomParts
 from som.service import Som
 from som.services import service_body
 from tmf.collection import BASE_PATHS, Collection, HubPort, ResourceSpec, router
-from tmf.models import tmf641 as wire
+from tmf.models import service_ordering as wire
 
 READ = frozenset({"list", "get"})
 CANCEL = READ | {"create"}

@@ -62,16 +62,18 @@ class Application:
         self.fleet = NornirFleet(self._devices, credentials)
         self.activation = Activation(self.database, self.fleet, settings=settings.activation)
         self._layers()
-        self.executor = EmbeddedExecutor(self.database, self.ledger, threads=settings.engine_threads)
+        self.executor = EmbeddedExecutor(
+            self.database, self.ledger, threads=settings.engine_threads
+        )
         self._runner = Runner(self.database, self.ledger)
 
     def _layers(self) -> None:
-        shared = {"database": self.database, "ledger": self.ledger, "catalogs": self.catalogs}
-        rom_parts = RomParts(**shared, activation=self.activation)
+        shared = self.database, self.ledger, self.catalogs
+        rom_parts = RomParts(*shared, self.activation)
         self.rom = Rom(rom_parts)
-        som_parts = SomParts(**shared, rom=self.rom)
+        som_parts = SomParts(*shared, self.rom)
         self.som = Som(som_parts)
-        com_parts = ComParts(**shared, som=self.som)
+        com_parts = ComParts(*shared, self.som)
         self.com = Com(com_parts)
         self.parts = Parts(com_parts, som_parts, rom_parts)
         self.events.subscribe_local("som", "652", self.som.on_resource_event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from activation.platform import features
+from activation.platform import Platforms
 from catalog.check import Finding, check
 from catalog.load import load
 from catalog.repository import ImportResult, import_data
@@ -26,4 +26,4 @@ def import_folders(database: Database, folders: Sequence[Path]) -> ImportResult:
 
 def platform_features() -> Mapping[str, set[str]]:
     """Return the features that each platform can configure."""
-    return {name: set(found) for name, found in features().items()}
+    return {name: set(found) for name, found in Platforms().features().items()}

@@ -17,7 +17,11 @@ API = {
     "serviceOrder": BASE_PATHS["641"] + "/serviceOrder",
     "resourceOrder": BASE_PATHS["652"] + "/resourceOrder",
 }
-_ITEMS = {"productOrderItem": "productOrder", "serviceOrderItem": "serviceOrder", "orderItem": "resourceOrder"}
+_ITEMS = {
+    "productOrderItem": "productOrder",
+    "serviceOrderItem": "serviceOrder",
+    "orderItem": "resourceOrder",
+}
 _PLACE = re.compile(r"\$\{(\w+)\}")
 
 

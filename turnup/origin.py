@@ -6,7 +6,18 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("store", "tmf", "orders", "inventory", "catalog", "activation", "com", "som", "rom", "lab")
+PACKAGES = (
+    "store",
+    "tmf",
+    "orders",
+    "inventory",
+    "catalog",
+    "activation",
+    "com",
+    "som",
+    "rom",
+    "lab",
+)
 
 
 def check_origin() -> None:

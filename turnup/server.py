@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from fastapi import APIRouter, FastAPI
 from activation.credentials import Credentials
 from com.api import routers as com_routers
 from lab import api as lab
+from lab.api import LabInfo
 from rom.api import routers as rom_routers
 from som.api import routers as som_routers
 from store.errors import InvalidInput
@@ -25,19 +29,12 @@ from turnup.data import find_file
 from turnup.http import devices, health, insight, pools, work
 from turnup.http import lab as lab_http
 from turnup.settings import Settings
-from turnup.topology import import_lab
+from turnup.topology import import_lab, lab_logins
 from turnup.trace import Tracer
 
 Json = dict[str, Any]
 log = logging.getLogger("turnup")
-
-
-@dataclass(slots=True)
-class RunningLab:
-    """The lab that this server uses, and its topology file."""
-
-    info: lab.LabInfo
-    file: Path
+OWNER_WATCH_S = 0.5
 
 
 def run_server(settings: Settings) -> None:
@@ -47,33 +44,59 @@ def run_server(settings: Settings) -> None:
     application = Application(settings, lab_credentials(running))
     try:
         if running:
-            import_lab(application.database, running.info, running.file)
+            import_lab(application.database, running)
         http = build(application, running)
-        config = uvicorn.Config(http, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            http, host=settings.host, port=settings.port, log_level="warning", access_log=False
+        )
+        if settings.owner_pid:
+            end_with(settings.owner_pid)
         log.info("serving on http://%s:%s", settings.host, settings.port)
         uvicorn.Server(config).run()
     finally:
         application.stop()
-        if running and running.info.started:
-            lab.down(running.info.name, settings.state_dir)
+        if running and running.started:
+            lab.down(running.name, settings.state_dir)
 
 
-def start_lab(settings: Settings) -> RunningLab | None:
+def end_with(owner: int) -> None:
+    """Stop this server (SIGTERM, so cleanly) when the process that owns it is gone."""
+
+    def watch() -> None:
+        while _alive(owner):
+            time.sleep(
+                OWNER_WATCH_S
+            )  # there is no event for the end of a process that is not our child
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def start_lab(settings: Settings) -> LabInfo | None:
     """Bring the settings' topology up, or use it when it is up already."""
     if settings.topology is None or settings.runtime == "none":
         return None
     if settings.environment == "production":
         raise InvalidInput("A production server takes no --topology; import real devices instead.")
-    file = find_file(settings.topology, "topologies")
-    return RunningLab(lab.up(file, state_folder(settings)), file)
+    return lab.up(find_file(settings.topology, "topologies"), state_folder(settings))
 
 
-def lab_credentials(running: RunningLab | None) -> Credentials:
+def lab_credentials(running: LabInfo | None) -> Credentials:
     """Return the credentials of the lab's devices; they are never stored."""
-    return Credentials(lab=dict(running.info.credentials) if running else {})
+    return Credentials(lab=lab_logins(running) if running else {})
 
 
-def build(application: Application, running: RunningLab | None) -> FastAPI:
+def build(application: Application, running: LabInfo | None) -> FastAPI:
     """Return the HTTP application."""
 
     @asynccontextmanager
@@ -88,13 +111,14 @@ def build(application: Application, running: RunningLab | None) -> FastAPI:
     tracer = Tracer(application.database, application.ledger, application.activation)
     layers = insight.Layers(application.com, application.som, application.rom)
     http.include_router(pools.router(application.database))
-    http.include_router(devices.router(application.database, application.activation, _importer(application)))
+    http.include_router(devices.router(application.database, _importer(application)))
+    http.include_router(devices.config_router(application.database, application.activation))
     http.include_router(work.router(application.database, application.ledger, application.rom))
     http.include_router(insight.router(application.database, layers, tracer))
     http.include_router(health.router(application))
     http.include_router(_catalog_router(application))
     if running:
-        http.include_router(lab_http.router(running.info.name, application.settings.state_dir))
+        http.include_router(lab_http.router(running.name, application.settings.state_dir))
     return http
 
 
@@ -126,7 +150,12 @@ def _importer(application: Application) -> Any:
         info = lab.connect(path.stem.removesuffix(".clab") if path.exists() else source, state)
         if info is None:
             raise InvalidInput(f"No lab {source} runs here; start it with `turnup lab up`.")
-        report = import_lab(application.database, info, Path(info.topology))
-        return {"devices": report.devices, "ports": report.ports, "links": report.links, "pools": report.pools}
+        report = import_lab(application.database, info)
+        return {
+            "devices": report.devices,
+            "ports": report.ports,
+            "links": report.links,
+            "pools": report.pools,
+        }
 
     return importing

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import Column, String, Table, select
 
-import activation.tables
-import catalog.tables
-import inventory.tables
-import orders.tables
 import tmf.tables  # noqa: F401
 from store import Tx, metadata
 from store.errors import EnvironmentMismatch

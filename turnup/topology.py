@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from inventory.devices import ImportReport, TopologyImport, import_topology
-from lab import api as lab
-from lab.topology import Topology
-from lab.topology import load as load_topology
+from inventory.topology import ImportReport, TopologyImport, TopologyNode, import_topology
+from lab.api import LabInfo, NodeInfo
 from store import Database
 
-Json = dict[str, Any]
 
-
-def import_lab(database: Database, info: lab.LabInfo, file: Path) -> ImportReport:
-    """Import a running lab's devices and the topology's places, splitters, links and stock."""
-    model = convert(info, load_topology(file))
+def import_lab(database: Database, info: LabInfo) -> ImportReport:
+    """Import a running lab's devices, places, splitters, links, stock and pools."""
     with database.write() as tx:
-        return import_topology(tx, model)
+        return import_topology(tx, convert(info))
 
 
-def convert(info: lab.LabInfo, topology: Topology) -> TopologyImport:
+def convert(info: LabInfo) -> TopologyImport:
     """Return the lab in the inventory's own terms."""
-    running = {node.name: node for node in info.nodes}
     return TopologyImport(
         name=info.name,
-        nodes=tuple(_node(node, running.get(node.name)) for node in topology.nodes),
-        links=tuple((link.a.node, link.a.interface, link.b.node, link.b.interface) for link in topology.links),
+        nodes=tuple(_node(node) for node in info.nodes),
+        links=tuple((link.a, link.a_port, link.b, link.b_port) for link in info.links),
         host_key=info.host_key,
         ca_path=str(info.ca_path),
+        credential_ref=f"lab:{next(iter(lab_logins(info)), 'admin')}",
+    )
+
+
+def lab_logins(info: LabInfo) -> dict[str, str]:
+    """Return user → password of the lab's devices (labels, default admin / admin); never stored."""
+    return {
+        node.labels.get("sim-username", "admin"): node.labels.get("sim-password", "admin")
+        for node in info.nodes
+        if node.access
+    }
+
+
+def _node(node: NodeInfo) -> TopologyNode:
+    return TopologyNode(
+        name=node.name,
+        role=node.role,
+        platform=node.platform,
+        host=node.host or "",
+        access=tuple(
+            {"protocol": a.protocol, "host": a.host, "port": a.port, "username": a.username}
+            for a in node.access
+        ),
+        labels=dict(node.labels),
     )

@@ -15,12 +15,13 @@ import pytest
 import uvicorn
 
 from lab import api as lab
+from lab.api import LabInfo
 from orders.model import EngineSettings
 from tmf.collection import BASE_PATHS
 from turnup.application import Application
 from turnup.data import catalog_folders
 from turnup.orderfile import API, fill, json_object, layer_of
-from turnup.server import RunningLab, build, lab_credentials
+from turnup.server import build, lab_credentials
 from turnup.settings import Settings
 from turnup.topology import import_lab
 
@@ -32,11 +33,11 @@ Json = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def metro(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningLab, Path]]:
+def metro(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabInfo, Path]]:
     """The metro lab, up for the whole session."""
     state = tmp_path_factory.mktemp("state")
     info = lab.up(METRO, state, owner_pid=os.getpid())
-    yield RunningLab(info, METRO), state
+    yield info, state
     lab.down(info.name, state)
 
 
@@ -46,7 +47,7 @@ class Server:
 
     url: str
     application: Application
-    running: RunningLab
+    running: LabInfo
     state_dir: Path
     http: httpx.Client = field(init=False)
 
@@ -66,7 +67,8 @@ class Server:
     def submit(self, name: str, **values: str) -> Json:
         text = (ORDERS / name).read_text(encoding="utf-8")
         body = json_object(fill(text, values, name), name)
-        return self.post(API[layer_of(body)], body, 201)
+        accepted: Json = self.post(API[layer_of(body)], body, 201)
+        return accepted
 
     def order(self, order_id: str) -> Json:
         for path in API.values():
@@ -76,7 +78,14 @@ class Server:
                 return found
         raise AssertionError(f"no order {order_id}")
 
-    def follow(self, order_id: str, *, deliver: bool = True, until: tuple[str, ...] = ENDED, limit: float = 30) -> Json:
+    def follow(
+        self,
+        order_id: str,
+        *,
+        deliver: bool = True,
+        until: tuple[str, ...] = ENDED,
+        limit: float = 30,
+    ) -> Json:
         deadline = time.monotonic() + limit
         while True:
             order = self.order(order_id)
@@ -94,8 +103,8 @@ class Server:
             self.http.post(f"/turnup/v1/externalTasks/{task['id']}/complete", json=task["example"])
 
     def plug(self, serial: str) -> None:
-        node = next(n.name for n in self.running.info.nodes if n.labels.get("sim-serial") == serial)
-        lab.plug(self.running.info.name, node, state_dir=self.state_dir)
+        node = next(n.name for n in self.running.nodes if n.labels.get("sim-serial") == serial)
+        lab.plug(self.running.name, node, state_dir=self.state_dir)
 
     def new_line(self) -> tuple[Json, str]:
         """Order SuperFibre 200 Home and bring it to its end; returns the order and the product's id."""
@@ -110,7 +119,9 @@ class Server:
 
     def running_configs(self) -> dict[str, str]:
         devices = [d["name"] for d in self.get("/turnup/v1/devices")]
-        return {d: self.get(f"/turnup/v1/devices/{d}/config", view="running")["text"] for d in devices}
+        return {
+            d: self.get(f"/turnup/v1/devices/{d}/config", view="running")["text"] for d in devices
+        }
 
     def audit_all(self) -> dict[str, str]:
         devices = [d["name"] for d in self.get("/turnup/v1/devices")]
@@ -131,10 +142,10 @@ class Server:
         return found
 
 
-def start_server(url: str, metro: tuple[RunningLab, Path]) -> Iterator[Server]:
+def start_server(url: str, metro: tuple[LabInfo, Path]) -> Iterator[Server]:
     """Run a server on a database URL until the generator is closed."""
     running, state = metro
-    lab.clear_faults(running.info.name, None, state_dir=state)
+    lab.clear_faults(running.name, None, state_dir=state)
     settings = Settings(
         database_url=url,
         state_dir=state,
@@ -143,8 +154,10 @@ def start_server(url: str, metro: tuple[RunningLab, Path]) -> Iterator[Server]:
         engine=EngineSettings(retry_delays_s=(0.1, 0.2)),
     )
     application = Application(settings, lab_credentials(running))
-    import_lab(application.database, running.info, running.file)
-    config = uvicorn.Config(build(application, running), host="127.0.0.1", port=0, log_level="error")
+    import_lab(application.database, running)
+    config = uvicorn.Config(
+        build(application, running), host="127.0.0.1", port=0, log_level="error"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -159,13 +172,13 @@ def start_server(url: str, metro: tuple[RunningLab, Path]) -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, metro: tuple[RunningLab, Path]) -> Iterator[Server]:
+def server(tmp_path: Path, metro: tuple[LabInfo, Path]) -> Iterator[Server]:
     """A server on a fresh SQLite database."""
     yield from start_server(f"sqlite:///{tmp_path}/turnup.db", metro)
 
 
 @pytest.fixture
-def server_on(store_url: str, metro: tuple[RunningLab, Path]) -> Iterator[Server]:
+def server_on(store_url: str, metro: tuple[LabInfo, Path]) -> Iterator[Server]:
     """A server on a fresh database, once per store."""
     yield from start_server(store_url, metro)
 

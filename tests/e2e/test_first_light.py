@@ -12,7 +12,9 @@ def test_new_modify_cease_leave_no_trace(server_on: Server) -> None:
     order, product = server.new_line()
     assert {i["state"] for i in order["productOrderItem"]} == {"completed"}
     assert set(server.audit_all().values()) == {"pass"}
-    changed = server.follow(server.submit("superfibre-200-home.modify.json", productId=product)["id"])
+    changed = server.follow(
+        server.submit("superfibre-200-home.modify.json", productId=product)["id"]
+    )
     assert changed["state"] == "completed", changed.get("errorMessage")
     assert set(server.audit_all().values()) == {"pass"}
     server.cease(product)
@@ -69,7 +71,8 @@ def test_foreign_som_orders_straight_from_rom(server: Server) -> None:
     ids = [i["resource"]["id"] for i in order["orderItem"]]
     cease = {
         "orderItem": [
-            {"id": str(n), "action": "delete", "resource": {"id": resource}} for n, resource in enumerate(ids)
+            {"id": str(n), "action": "delete", "resource": {"id": resource}}
+            for n, resource in enumerate(ids)
         ]
     }
     ended = server.follow(server.post(f"{BASE_PATHS['652']}/resourceOrder", cease, 201)["id"])
@@ -83,7 +86,8 @@ def test_foreign_com_orders_from_som(server: Server) -> None:
     ids = [i["service"]["id"] for i in order["serviceOrderItem"]]
     cease = {
         "serviceOrderItem": [
-            {"id": str(n), "action": "delete", "service": {"id": service}} for n, service in enumerate(ids)
+            {"id": str(n), "action": "delete", "service": {"id": service}}
+            for n, service in enumerate(ids)
         ]
     }
     ended = server.follow(server.post(f"{BASE_PATHS['641']}/serviceOrder", cease, 201)["id"])

@@ -22,7 +22,9 @@ class Output(StrEnum):
     JSON = "json"
 
 
-ServerOption = Annotated[str | None, typer.Option("--server", help="Server address (TURNUP_SERVER)")]
+ServerOption = Annotated[
+    str | None, typer.Option("--server", help="Server address (TURNUP_SERVER)")
+]
 OutputOption = Annotated[Output, typer.Option("--output", help="How to print")]
 
 

@@ -29,7 +29,9 @@ def check(folders: Folders, output: OutputOption = Output.TABLE) -> None:
 
 
 @app.command("load")
-def load(folders: Folders, server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
+def load(
+    folders: Folders, server: ServerOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """Import into the server's database; what is known stays, a changed version is refused (CATALOG_CONFLICT)."""
     body = {"folders": [str(folder.resolve()) for folder in folders]}
     show(Client(server).post("/turnup/v1/catalogs", body), output, ("inserted", "unchanged"))

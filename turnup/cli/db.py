@@ -15,7 +15,9 @@ def callback() -> None:
 
 
 @app.command("upgrade")
-def upgrade(database: Annotated[str | None, typer.Option(help="URL (TURNUP_DATABASE_URL)")] = None) -> None:
+def upgrade(
+    database: Annotated[str | None, typer.Option(help="URL (TURNUP_DATABASE_URL)")] = None,
+) -> None:
     """Apply all migrations that are missing."""
     from turnup.migrate import upgrade as migrate
     from turnup.settings import database_url

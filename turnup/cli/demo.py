@@ -11,9 +11,13 @@ from store.errors import InvalidInput
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave server, lab and database running")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave server, lab and database running")
+    ] = False,
     runtime: Annotated[str, typer.Option(help="embedded")] = "embedded",
-    script: Annotated[Path | None, typer.Option(help="Another script than examples/demo.yaml")] = None,
+    script: Annotated[
+        Path | None, typer.Option(help="Another script than examples/demo.yaml")
+    ] = None,
 ) -> None:
     """Order, change and cease a line on the lab, and check everything; exit 0 only if all passed."""
     from turnup.demo.run import run_demo

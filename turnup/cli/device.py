@@ -15,14 +15,21 @@ PATH = "/turnup/v1/devices"
 
 @app.command("import")
 def import_devices(
-    source: Annotated[str, typer.Argument(help="Topology file, Nornir inventory, CSV, or the name of a running lab")],
+    source: Annotated[
+        str,
+        typer.Argument(help="Topology file, Nornir inventory, CSV, or the name of a running lab"),
+    ],
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Import devices, ports, links, places and stock; what is known already stays."""
     path = Path(source)
     named = str(path.resolve()) if path.exists() else source
-    show(Client(server).post(f"{PATH}/import", {"source": named}), output, ("devices", "ports", "links", "pools"))
+    show(
+        Client(server).post(f"{PATH}/import", {"source": named}),
+        output,
+        ("devices", "ports", "links", "pools"),
+    )
 
 
 @app.command("list")
@@ -30,13 +37,23 @@ def list_devices(
     role: str | None = None, server: ServerOption = None, output: OutputOption = Output.TABLE
 ) -> None:
     """List devices."""
-    show(Client(server).get(PATH, role=role), output, ("name", "platform", "role", "host", "adminState"))
+    show(
+        Client(server).get(PATH, role=role),
+        output,
+        ("name", "platform", "role", "host", "adminState"),
+    )
 
 
 @app.command("show")
-def show_device(name: str, server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
+def show_device(
+    name: str, server: ServerOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """Show one device."""
-    show(Client(server).get(f"{PATH}/{name}"), output, ("name", "platform", "role", "host", "endpoints", "adminState"))
+    show(
+        Client(server).get(f"{PATH}/{name}"),
+        output,
+        ("name", "platform", "role", "host", "endpoints", "adminState"),
+    )
 
 
 @app.command("config")
@@ -55,13 +72,19 @@ def config(
         typer.echo(answer["text"])
     else:
         for fragment in answer["fragments"]:
-            owners = ", ".join(f"{c['role']} {c['source']} (item {c['item']})" for c in fragment["contributions"])
-            typer.echo(f"── {fragment['feature']} · line {fragment['line']} · {owners}\n{fragment['text']}\n")
+            owners = ", ".join(
+                f"{c['role']} {c['source']} (item {c['item']})" for c in fragment["contributions"]
+            )
+            typer.echo(
+                f"── {fragment['feature']} · line {fragment['line']} · {owners}\n{fragment['text']}\n"
+            )
 
 
 @app.command("audit")
 def audit(
-    names: Annotated[list[str] | None, typer.Argument(help="Devices; all managed ones when none is named")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Devices; all managed ones when none is named")
+    ] = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:

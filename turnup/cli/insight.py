@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import typer
 
@@ -10,14 +11,25 @@ from store.errors import NotFound
 from tmf.collection import BASE_PATHS
 from turnup.cli._client import Client, Output, OutputOption, ServerError, ServerOption, show
 
+Json = dict[str, Any]
 service = typer.Typer(help="Services and what they rely on.", no_args_is_help=True)
 
 
 @service.command("show")
-def show_service(service_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
+def show_service(
+    service_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """Show a service."""
     answer = Client(server).get(f"{BASE_PATHS['638']}/service/{service_id}")
-    columns = ("id", "name", "category", "state", "serviceCharacteristic", "supportingService", "supportingResource")
+    columns = (
+        "id",
+        "name",
+        "category",
+        "state",
+        "serviceCharacteristic",
+        "supportingService",
+        "supportingResource",
+    )
     show(answer, output, columns)
 
 
@@ -47,18 +59,15 @@ def impact(
     raise NotFound(f"{what} is neither a node nor a resource of this server.")
 
 
-def _node(node: dict[str, object], depth: int) -> None:
+def _node(node: Json, depth: int) -> None:
     pad = "  " * depth
     typer.echo(f"{pad}{node['layer']} {node['id']} {node['state']}")
-    for task in _list(node, "tasks"):
-        typer.echo(f"{pad}  {task['state']:<8} {task['kind']:<18} {task['key']}  {task['ended'] or ''}")
-    for item in _list(node, "items"):
+    for task in node["tasks"]:
+        typer.echo(
+            f"{pad}  {task['state']:<8} {task['kind']:<18} {task['key']}  {task['ended'] or ''}"
+        )
+    for item in node["items"]:
         for name, reason in (item.get("reasons") or {}).items():
             typer.echo(f"{pad}  why {name} of item {item['id']}: {reason.get('because')}")
-    for child in _list(node, "children"):
+    for child in node["children"]:
         _node(child, depth + 1)
-
-
-def _list(node: dict[str, object], name: str) -> list[dict[str, object] | dict[str, dict[str, object]]]:
-    found = node.get(name)
-    return found if isinstance(found, list) else []

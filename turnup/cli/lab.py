@@ -12,7 +12,9 @@ from store.errors import InvalidInput
 from turnup.cli._client import Output, OutputOption, show
 
 app = typer.Typer(help="A network on this machine.", no_args_is_help=True)
-StateDir = Annotated[Path | None, typer.Option("--state-dir", help="State folder (TURNUP_STATE_DIR)")]
+StateDir = Annotated[
+    Path | None, typer.Option("--state-dir", help="State folder (TURNUP_STATE_DIR)")
+]
 LabName = Annotated[str | None, typer.Option("--lab", help="Which lab, when several run")]
 
 
@@ -20,8 +22,12 @@ LabName = Annotated[str | None, typer.Option("--lab", help="Which lab, when seve
 def up(
     file: Path,
     runtime: str = "embedded",
-    reconfigure: Annotated[bool, typer.Option(help="Boot from the topology's configuration")] = False,
-    owner_pid: Annotated[int | None, typer.Option(help="The lab ends when this process ends")] = None,
+    reconfigure: Annotated[
+        bool, typer.Option(help="Boot from the topology's configuration")
+    ] = False,
+    owner_pid: Annotated[
+        int | None, typer.Option(help="The lab ends when this process ends")
+    ] = None,
     state_dir: StateDir = None,
 ) -> None:
     """Start a lab and return when every device answers its protocol."""
@@ -30,7 +36,9 @@ def up(
     if runtime != "embedded":
         raise InvalidInput(f"--runtime {runtime} is not there yet; use embedded.")
     info = api.up(file, _state(state_dir), reconfigure=reconfigure, owner_pid=owner_pid)
-    typer.echo(f"{info.name}: {len(info.nodes)} nodes {'started' if info.started else 'were up already'}")
+    typer.echo(
+        f"{info.name}: {len(info.nodes)} nodes {'started' if info.started else 'were up already'}"
+    )
 
 
 @app.command("down")
@@ -43,7 +51,9 @@ def down(name: Annotated[str | None, typer.Argument()] = None, state_dir: StateD
 
 @app.command("inspect")
 def inspect(
-    name: Annotated[str | None, typer.Argument()] = None, state_dir: StateDir = None, output: OutputOption = Output.TABLE
+    name: Annotated[str | None, typer.Argument()] = None,
+    state_dir: StateDir = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the nodes of running labs."""
     from lab import api
@@ -59,7 +69,13 @@ def inspect(
 @app.command("fault")
 def fault(
     node: str,
-    fault_name: Annotated[str, typer.Argument(metavar="FAULT", help="down, latency, drop, reject, commit-fail, lock, slow-commit, clear")],
+    fault_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="FAULT",
+            help="down, latency, drop, reject, commit-fail, lock, slow-commit, clear",
+        ),
+    ],
     parameters: Annotated[list[str] | None, typer.Argument(help="key=value")] = None,
     lab: LabName = None,
     state_dir: StateDir = None,
@@ -71,11 +87,15 @@ def fault(
     if fault_name == "clear":
         api.clear_faults(name, node, state_dir=_state(state_dir))
     else:
-        api.fault(name, node, fault_name, _parameters(parameters or []), state_dir=_state(state_dir))
+        api.fault(
+            name, node, fault_name, _parameters(parameters or []), state_dir=_state(state_dir)
+        )
 
 
 @app.command("plug")
-def plug(node: str, place: str | None = None, lab: LabName = None, state_dir: StateDir = None) -> None:
+def plug(
+    node: str, place: str | None = None, lab: LabName = None, state_dir: StateDir = None
+) -> None:
     """Plug an ONT in."""
     from lab import api
 
@@ -103,7 +123,9 @@ def _name(given: str | None, state_dir: Path | None) -> str:
         return given
     running = list(api.inspect(None, _state(state_dir)))
     if len(running) != 1:
-        raise InvalidInput(f"{len(running)} labs run here ({', '.join(running) or 'none'}); name one.")
+        raise InvalidInput(
+            f"{len(running)} labs run here ({', '.join(running) or 'none'}); name one."
+        )
     return str(running[0])
 
 

@@ -16,8 +16,12 @@ from turnup.orderfile import API, layer_of, read_order
 
 app = typer.Typer(help="Orders of all layers.", no_args_is_help=True)
 FINAL = ("completed", "failed", "partial", "cancelled", "rejected")
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="key=value put into the file's ${key}")]
-FileArgument = Annotated[Path, typer.Argument(help="JSON body of a TMF622, 641 or 652 order; - for stdin")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="key=value put into the file's ${key}")
+]
+FileArgument = Annotated[
+    Path, typer.Argument(help="JSON body of a TMF622, 641 or 652 order; - for stdin")
+]
 
 
 @app.command("submit")
@@ -25,7 +29,9 @@ def submit(
     file: FileArgument,
     values: SetOption = None,
     plan: Annotated[str | None, typer.Option("--plan", help="planHash of a simulation")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Until the order has ended or is held")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until the order has ended or is held")
+    ] = False,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -44,7 +50,10 @@ def submit(
 
 @app.command("simulate")
 def simulate(
-    file: FileArgument, values: SetOption = None, server: ServerOption = None, output: OutputOption = Output.TABLE
+    file: FileArgument,
+    values: SetOption = None,
+    server: ServerOption = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what an order would allocate and send to each device; nothing is kept or sent."""
     body = read_order(file, values or [])
@@ -73,14 +82,18 @@ def show_order(
     client = Client(server)
     if tree:
         trace = client.get(f"/turnup/v1/trace/{order_id}")
-        typer.echo(json.dumps(trace, indent=2)) if output is Output.JSON else _tree(trace["root"], 0)
+        typer.echo(json.dumps(trace, indent=2)) if output is Output.JSON else _tree(
+            trace["root"], 0
+        )
         return
     _print(find(client, order_id)[1], output)
 
 
 @app.command("list")
 def list_orders(
-    layer: Annotated[str, typer.Option(help="productOrder, serviceOrder or resourceOrder")] = "productOrder",
+    layer: Annotated[
+        str, typer.Option(help="productOrder, serviceOrder or resourceOrder")
+    ] = "productOrder",
     state: str | None = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
@@ -88,7 +101,11 @@ def list_orders(
     """List orders, the newest first."""
     if layer not in API:
         raise InvalidInput(f"--layer {layer}: use one of {', '.join(API)}.")
-    show(Client(server).get(API[layer], state=state), output, ("id", "state", "orderDate", "completionDate"))
+    show(
+        Client(server).get(API[layer], state=state),
+        output,
+        ("id", "state", "orderDate", "completionDate"),
+    )
 
 
 @app.command("cancel")
@@ -140,6 +157,8 @@ def _tree(node: dict[str, Any], depth: int) -> None:
     pad = "  " * depth
     typer.echo(f"{pad}{node['layer']} {node['id']} {node['state']}")
     for item in node["items"]:
-        typer.echo(f"{pad}  · {item['id']} {item['action']} {item['specification']} {item['state']}")
+        typer.echo(
+            f"{pad}  · {item['id']} {item['action']} {item['specification']} {item['state']}"
+        )
     for child in node["children"]:
         _tree(child, depth + 1)

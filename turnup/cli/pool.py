@@ -16,14 +16,19 @@ PATH = "/turnup/v1/pools"
 
 @app.command("list")
 def list_pools(
-    kind: str | None = None, scope: str | None = None, server: ServerOption = None, output: OutputOption = Output.TABLE
+    kind: str | None = None,
+    scope: str | None = None,
+    server: ServerOption = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """List pools with what is used and free."""
     show(Client(server).get(PATH, kind=kind, scope=scope), output, COLUMNS)
 
 
 @app.command("show")
-def show_pool(pool_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
+def show_pool(
+    pool_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """Show one pool and its allocations."""
     client = Client(server)
     pool = client.get(f"{PATH}/{_id(pool_id)}")
@@ -49,7 +54,12 @@ def create(
 ) -> None:
     """Create a pool from a range (--first --last) or a prefix (--prefix [--prefix-length])."""
     given = {
-        "kind": kind, "scope": scope, "first": first, "last": last, "prefix": prefix, "prefixLength": prefix_length,
+        "kind": kind,
+        "scope": scope,
+        "first": first,
+        "last": last,
+        "prefix": prefix,
+        "prefixLength": prefix_length,
         "quarantineSeconds": quarantine_seconds,
     }
     body = {name: value for name, value in given.items() if value is not None}
@@ -59,10 +69,14 @@ def create(
 @app.command("allocate")
 def allocate(
     pool_id: str,
-    owner: Annotated[str, typer.Option(help="Who owns it; the same owner again gets the same value")],
+    owner: Annotated[
+        str, typer.Option(help="Who owns it; the same owner again gets the same value")
+    ],
     value: str | None = None,
     count: int = 1,
-    ttl: Annotated[int | None, typer.Option(help="Seconds after which it is given back unless confirmed")] = None,
+    ttl: Annotated[
+        int | None, typer.Option(help="Seconds after which it is given back unless confirmed")
+    ] = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -76,7 +90,9 @@ def allocate(
 
 @app.command("release")
 def release(
-    pool_id: str, owner: Annotated[str, typer.Option(help="Whose allocation")], server: ServerOption = None
+    pool_id: str,
+    owner: Annotated[str, typer.Option(help="Whose allocation")],
+    server: ServerOption = None,
 ) -> None:
     """Give an owner's value back (409 OWNED_BY_ORDER for an order's)."""
     Client(server).delete(f"{PATH}/{_id(pool_id)}/allocations/{quote(owner, safe='')}")

@@ -16,7 +16,9 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     database: Annotated[str | None, typer.Option(help="URL (TURNUP_DATABASE_URL)")] = None,
-    catalog: Annotated[list[Path] | None, typer.Option(help="Folder of products; default: those shipped")] = None,
+    catalog: Annotated[
+        list[Path] | None, typer.Option(help="Folder of products; default: those shipped")
+    ] = None,
     topology: Annotated[Path | None, typer.Option(help="Bring this lab up and use it")] = None,
     runtime: str = "embedded",
     state_dir: Annotated[Path | None, typer.Option(help="State folder (TURNUP_STATE_DIR)")] = None,
@@ -29,7 +31,9 @@ def serve(
     from turnup.settings import state_dir as state
 
     if host not in LOOPBACK:
-        raise InvalidInput(f"--host {host}: without authentication the server binds to loopback only.")
+        raise InvalidInput(
+            f"--host {host}: without authentication the server binds to loopback only."
+        )
     if runtime not in ("embedded", "none"):
         raise InvalidInput(f"--runtime {runtime} is not there yet; use embedded or none.")
     run_server(

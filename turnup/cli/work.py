@@ -24,11 +24,17 @@ def list_batches(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List transactions."""
-    show(Client(server).get("/turnup/v1/batches", order=order), output, ("id", "state", "change", "order"))
+    show(
+        Client(server).get("/turnup/v1/batches", order=order),
+        output,
+        ("id", "state", "change", "order"),
+    )
 
 
 @batch.command("show")
-def show_batch(batch_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
+def show_batch(
+    batch_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """Show a transaction: state per device, edits as sent, inverse, journal."""
     answer = Client(server).get(f"/turnup/v1/batches/{batch_id}")
     if output is Output.JSON:
@@ -41,13 +47,17 @@ def show_batch(batch_id: str, server: ServerOption = None, output: OutputOption 
 
 
 @fallout.command("list")
-def list_fallouts(state: str = "open", server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
+def list_fallouts(
+    state: str = "open", server: ServerOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """List held work."""
     show(Client(server).get("/turnup/v1/fallouts", state=state), output, FALLOUT)
 
 
 @fallout.command("show")
-def show_fallout(fallout_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
+def show_fallout(
+    fallout_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE
+) -> None:
     """Show one fallout with its details."""
     show(Client(server).get(f"/turnup/v1/fallouts/{fallout_id}"), output, (*FALLOUT, "details"))
 
@@ -87,8 +97,12 @@ def list_tasks(server: ServerOption = None, output: OutputOption = Output.TABLE)
 @task.command("complete")
 def complete_task(
     task_id: str,
-    result: Annotated[str, typer.Option(help="JSON object: what was done (see the task's example)")] = "{}",
+    result: Annotated[
+        str, typer.Option(help="JSON object: what was done (see the task's example)")
+    ] = "{}",
     server: ServerOption = None,
 ) -> None:
     """Report the end of an external task."""
-    Client(server).post(f"/turnup/v1/externalTasks/{task_id}/complete", json_object(result, "--result"))
+    Client(server).post(
+        f"/turnup/v1/externalTasks/{task_id}/complete", json_object(result, "--result")
+    )

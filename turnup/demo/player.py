@@ -72,7 +72,7 @@ class Player:
         self._check_events(step, layer, order["id"])
         if step.traces == "none":
             self._check_traces(client, before)
-        return order["state"] == "completed"
+        return bool(order["state"] == "completed")
 
     def _follow(self, client: Client, layer: str, order_id: str) -> Json:
         seen: set[str] = set()
@@ -88,13 +88,17 @@ class Player:
             time.sleep(PACE_S)  # the pace of the screen; the server itself pushes events
 
     def _act_for_others(self, client: Client, trace: Json) -> None:
-        if not any(task["state"] == "waiting" and "external" in task["kind"] for task in _tasks(trace)):
+        if not any(
+            task["state"] == "waiting" and "external" in task["kind"] for task in _tasks(trace)
+        ):
             return
         for task in client.get("/turnup/v1/externalTasks", state="waiting"):
             how = self.script.external_tasks.get(task["kind"])
             if how and how.plug:
                 node = self.world.plug(task["example"][how.plug], task["subject"].get("place"))
-                self.screen.note(f"{node} is delivered and plugged in (serial {task['example'][how.plug]})")
+                self.screen.note(
+                    f"{node} is delivered and plugged in (serial {task['example'][how.plug]})"
+                )
             client.post(f"/turnup/v1/externalTasks/{task['id']}/complete", task["example"])
 
     def _show(self, client: Client, step: Step, trace: Json) -> None:
@@ -110,28 +114,54 @@ class Player:
                 self.screen.inventory(name, rows)
 
     def _check_devices(self, client: Client, step: Step, trace: Json) -> None:
-        touched = sorted({d["device"] for node in _nodes(trace) for batch in node["batches"] for d in batch["devices"]})
+        touched = sorted(
+            {
+                d["device"]
+                for node in _nodes(trace)
+                for batch in node["batches"]
+                for d in batch["devices"]
+            }
+        )
         for device in touched:
             report = client.post(f"/turnup/v1/devices/{device}/audit")
-            self._check(f"{step.name}: audit of {device}", report["verdict"] == "pass", _findings(report))
+            self._check(
+                f"{step.name}: audit of {device}", report["verdict"] == "pass", _findings(report)
+            )
 
     def _check_events(self, step: Step, layer: str, order_id: str) -> None:
         deadline = time.monotonic() + 5
-        while "completed" not in (states := self.listener.states(layer, order_id)) and time.monotonic() < deadline:
+        while (
+            "completed" not in (states := self.listener.states(layer, order_id))
+            and time.monotonic() < deadline
+        ):
             time.sleep(PACE_S)
         self._check(f"{step.name}: events", states[-1:] == ["completed"], " → ".join(states))
 
     def _check_traces(self, client: Client, before: Mapping[str, str]) -> None:
         for device, text in self._running(client).items():
             same = text == before[device]
-            self._check(f"no trace left on {device}", same, "as before the first order" if same else "differs")
-        pools = [pool for pool in client.get("/turnup/v1/pools") if pool["allocated"] or pool["reserved"]]
-        detail = ", ".join(f"{pool['kind']}@{pool['scope']}" for pool in pools) or "all given back (in quarantine)"
+            self._check(
+                f"no trace left on {device}",
+                same,
+                "as before the first order" if same else "differs",
+            )
+        pools = [
+            pool for pool in client.get("/turnup/v1/pools") if pool["allocated"] or pool["reserved"]
+        ]
+        detail = (
+            ", ".join(f"{pool['kind']}@{pool['scope']}" for pool in pools)
+            or "all given back (in quarantine)"
+        )
         self._check("no allocation left", not pools, detail)
 
     def _running(self, client: Client) -> dict[str, str]:
-        devices = [d["name"] for d in client.get("/turnup/v1/devices") if d["adminState"] == "managed"]
-        return {name: client.get(f"/turnup/v1/devices/{name}/config", view="running")["text"] for name in devices}
+        devices = [
+            d["name"] for d in client.get("/turnup/v1/devices") if d["adminState"] == "managed"
+        ]
+        return {
+            name: client.get(f"/turnup/v1/devices/{name}/config", view="running")["text"]
+            for name in devices
+        }
 
     def _check(self, name: str, passed: bool, detail: str) -> None:
         self.checks.append(Check(name, passed, detail))

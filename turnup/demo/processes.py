@@ -81,7 +81,9 @@ def _wait_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
         except httpx.TransportError:
             time.sleep(0.05)  # the port is not bound yet; there is nothing to wait on before it is
     server.kill()
-    raise DemoFailed(f"The server did not become ready; it said:\n{log.read_text(errors='replace')[-2000:]}")
+    raise DemoFailed(
+        f"The server did not become ready; it said:\n{log.read_text(errors='replace')[-2000:]}"
+    )
 
 
 def _free_port() -> int:

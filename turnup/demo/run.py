@@ -26,13 +26,17 @@ def run_demo(script: Path | None, *, keep: bool = False) -> bool:
     world = World(place, find_file(plot.topology, "topologies"), keep=keep)
     listener = Listener()
     try:
-        screen.note(f"{len(world.info.nodes)} nodes answer; server at {world.url} ({time.monotonic() - started:.1f} s)")
+        screen.note(
+            f"{len(world.info.nodes)} nodes answer; server at {world.url} ({time.monotonic() - started:.1f} s)"
+        )
         checks: list[Check] = Player(plot, file.parent, world, screen, listener).play()
         screen.summary(checks, time.monotonic() - started)
     finally:
         listener.close()
         if keep:
-            screen.note(f"kept: {world.url}, lab {world.info.name}, folder {place} (stop with: kill {world.pid})")
+            screen.note(
+                f"kept: {world.url}, lab {world.info.name}, folder {place} (stop with: kill {world.pid})"
+            )
         else:
             world.close()
             shutil.rmtree(place, ignore_errors=True)

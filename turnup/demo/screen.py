@@ -48,7 +48,11 @@ class Screen:
     def progress(self, node: Json, seen: set[str], depth: int = 0) -> None:
         """Print what happened since the last call."""
         for task in sorted(node["tasks"], key=lambda task: str(task["ended"] or "~")):
-            mark = {"done": "[green]✓[/green]", "held": "[red]✗ held[/red]", "waiting": "[yellow]… waits[/yellow]"}
+            mark = {
+                "done": "[green]✓[/green]",
+                "held": "[red]✗ held[/red]",
+                "waiting": "[yellow]… waits[/yellow]",
+            }
             key = f"{node['id']} {task['key']} {task['state']}"
             if task["state"] in mark and key not in seen and not _is_parent_wait(task):
                 seen.add(key)
@@ -64,8 +68,18 @@ class Screen:
         for device in batch["devices"]:
             text = "\n".join(device["edits"])
             lines = text.splitlines()
-            more = f"\n… {len(lines) - MAX_DIFF_LINES} more lines" if len(lines) > MAX_DIFF_LINES else ""
-            language = "xml" if text.lstrip().startswith("<") else "json" if text.lstrip().startswith("{") else "text"
+            more = (
+                f"\n… {len(lines) - MAX_DIFF_LINES} more lines"
+                if len(lines) > MAX_DIFF_LINES
+                else ""
+            )
+            language = (
+                "xml"
+                if text.lstrip().startswith("<")
+                else "json"
+                if text.lstrip().startswith("{")
+                else "text"
+            )
             body = Syntax("\n".join(lines[:MAX_DIFF_LINES]) + more, language, word_wrap=True)
             title = f"sent to {device['device']} · mode {device['mode']} · {device['state']}"
             self._console.print(Panel(body, title=title, title_align="left"))
@@ -76,7 +90,9 @@ class Screen:
         for batch in batches:
             for device in batch["devices"]:
                 good = device["state"] in ("confirmed", "committed")
-                table.add_row("read-back equals plan", device["device"], _verdict("pass" if good else "fail"))
+                table.add_row(
+                    "read-back equals plan", device["device"], _verdict("pass" if good else "fail")
+                )
         for item in (item for node in nodes for item in node["items"]):
             for check in item.get("checks", []):
                 table.add_row(check["check"], check["device"], _verdict(check["verdict"]))
@@ -86,9 +102,17 @@ class Screen:
         """Show one inventory: what orders made, not what was there at import."""
         table = Table("name", "state", "id", "values", title=name, title_justify="left")
         for row in rows:
-            made = row.get("productOrderItem") or row.get("serviceOrderItem") or row.get("resourceOrderItem")
+            made = (
+                row.get("productOrderItem")
+                or row.get("serviceOrderItem")
+                or row.get("resourceOrderItem")
+            )
             if made and row.get("category") != "part":
-                state = row.get("status") or row.get("state") or f"{row['resourceStatus']}, {row['usageState']}"
+                state = (
+                    row.get("status")
+                    or row.get("state")
+                    or f"{row['resourceStatus']}, {row['usageState']}"
+                )
                 table.add_row(row["name"], state, row["id"], escape(_values(row)))
         self._console.print(table)
 
@@ -110,7 +134,7 @@ def _verdict(verdict: str) -> str:
 
 
 def _values(row: Json) -> str:
-    listed = next((row[name] for name in row if name.endswith("Characteristic")), [])
+    listed: list[Json] = next((row[name] for name in row if name.endswith("Characteristic")), [])
     return " ".join(f"{entry['name']}={entry['value']}" for entry in listed)
 
 

@@ -48,10 +48,8 @@ class DeviceBody(BaseModel):
     labels: dict[str, str] = Field(default_factory=dict)
 
 
-def router(
-    database: Database, activation: Activation, import_lab: Callable[[str], Json] | None
-) -> APIRouter:
-    """Return the routes; `import_lab` imports the devices of a running lab or a topology file."""
+def router(database: Database, import_from: Callable[[str], Json]) -> APIRouter:
+    """Return the registry's routes; `import_from` imports from a running lab or a file."""
     api = APIRouter(prefix="/turnup/v1", tags=["devices"])
 
     @api.get("/devices")
@@ -67,8 +65,7 @@ def router(
 
     @api.post("/devices/import")
     def import_devices(body: dict[str, str]) -> Json:
-        assert import_lab is not None
-        return import_lab(body["source"])
+        return import_from(body["source"])
 
     @api.get("/devices/{name}")
     def show_device(name: str) -> Json:
@@ -88,6 +85,13 @@ def router(
         with database.write() as tx:
             registry.remove(tx, name)
         return Response(status_code=204)
+
+    return api
+
+
+def config_router(database: Database, activation: Activation) -> APIRouter:
+    """Return the routes to configurations, audits and transactions."""
+    api = APIRouter(prefix="/turnup/v1", tags=["devices"])
 
     @api.get("/devices/{name}/config")
     def config(

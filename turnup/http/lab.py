@@ -44,8 +44,9 @@ def router(name: str, state_dir: Path) -> APIRouter:
     def plug(node: str, place: str | None = None) -> Json:
         return dict(lab.plug(name, node, place=place, state_dir=state_dir))
 
-    @api.delete("/plugs/{node}")
-    def unplug(node: str) -> Json:
-        return dict(lab.unplug(name, node, state_dir=state_dir))
+    @api.delete("/plugs/{node}", status_code=204)
+    def unplug(node: str) -> Response:
+        lab.unplug(name, node, state_dir=state_dir)
+        return Response(status_code=204)
 
     return api

@@ -43,7 +43,7 @@ def router(database: Database, ledger: Ledger, rom: Rom) -> APIRouter:
 
     @api.post("/fallouts/{fallout_id}/retry")
     def retry(fallout_id: str, body: Resolution | None = None) -> Json:
-        how = body or Resolution()
+        how = body or Resolution.model_validate({})
         with database.write() as tx:
             ledger.retry(
                 tx,
