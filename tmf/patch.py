@@ -23,7 +23,7 @@ class Operation(BaseModel):
     op: OperationName
     path: str
     value: Any = None
-    source: str | None = Field(None, alias="from")
+    source: str | None = Field(default=None, alias="from")
 
 
 @dataclass(frozen=True, slots=True)
