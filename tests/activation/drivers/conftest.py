@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncssh
@@ -16,6 +15,9 @@ from lxml import etree
 
 from activation.drivers.base import DeviceLocked, DeviceRejected, DriverError, Endpoint, Mode
 from activation.drivers.memory import MemoryDevice, MemoryDriver
+from lab.embedded.device import Simulator, factory
+from lab.embedded.faults import FaultSet, parse_fault
+from lab.embedded.rest.bench import Bench
 
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 CAP = "urn:ietf:params:netconf:capability:"
@@ -46,6 +48,7 @@ class NetconfServer:
     port: int = 0
     host_key: str = ""
     open_sessions: list[_Session] = field(default_factory=list)
+    connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
 
     def endpoint(self, **changes: Any) -> Endpoint:
         values: dict[str, Any] = {
@@ -237,6 +240,9 @@ class _Login(asyncssh.SSHServer):
     def __init__(self, server: NetconfServer) -> None:
         self._server = server
 
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._server.connections.append(conn)
+
     def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
         return _Session(self._server)
 
@@ -278,8 +284,10 @@ def netconf_server(ssh_key: asyncssh.SSHKey) -> ServerFactory:
         try:
             yield server
         finally:
-            server.kill_sessions()
             listener.close()
+            for connection in server.connections:
+                connection.abort()
+                await connection.wait_closed()
             await listener.wait_closed()
 
     return start
@@ -293,20 +301,24 @@ def run() -> Iterator[Callable[[Any], Any]]:
 
 
 @pytest.fixture
-def tls_server() -> Callable[[Path, bytes], Any]:
-    """`async with tls_server(folder, answer) as port`: answers every request with these bytes and closes."""
+def tls_server() -> Callable[[Bench, bytes], Any]:
+    """`async with tls_server(bench, answer) as port`: answers every request with these bytes and closes."""
 
     @asynccontextmanager
-    async def start(folder: Path, answer: bytes) -> AsyncIterator[int]:
+    async def start(bench: Bench, answer: bytes) -> AsyncIterator[int]:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(folder / "node.pem", folder / "node.key")
+        context.load_cert_chain(bench._credentials.cert, bench._credentials.key)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                 await reader.readuntil(b"\r\n\r\n")
                 writer.write(answer)
                 await writer.drain()
-            writer.transport.abort() if not answer else writer.close()
+                if answer:
+                    writer.close()
+                    async with asyncio.timeout(1):
+                        await writer.wait_closed()
+            writer.transport.abort()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
         try:
@@ -316,3 +328,61 @@ def tls_server() -> Callable[[Path, bytes], Any]:
             await server.wait_closed()
 
     return start
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with Bench(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
+
+
+@dataclass(frozen=True)
+class NetconfNode:
+    """A simulated OLT or BNG and how to reach it."""
+
+    bench: Bench
+    simulator: Simulator
+    faults: FaultSet
+    endpoint: Endpoint
+
+    def arm(self, fault: str, **params: object) -> None:
+        self.bench._loop.call_soon_threadsafe(self.faults.arm, parse_fault(fault, params))
+
+    def clear(self) -> None:
+        self.bench._loop.call_soon_threadsafe(self.faults.clear)
+
+
+@contextmanager
+def netconf_node(bench: Bench, name: str, model: str, **labels: str) -> Iterator[NetconfNode]:
+    """A simulator that speaks NETCONF, beside those that the bench starts itself."""
+    context = bench._context(name, model, labels, ())
+    context = replace(context, ports=replace(context.ports, netconf=context.ports.https))
+    key = asyncssh.read_private_key(context.host_key)
+    make = factory(model)
+    assert make is not None
+    simulator = make(context)
+    bench.call(simulator.start())
+    endpoint = Endpoint(
+        device=name,
+        platform=model,
+        protocol="netconf",
+        host=context.host,
+        port=context.ports.netconf,
+        username="admin",
+        password="admin",
+        host_key=key.export_public_key().decode(),
+    )
+    yield NetconfNode(bench, simulator, context.faults, endpoint)
+    bench.call(simulator.stop())
+
+
+@pytest.fixture(scope="module")
+def olt(bench: Bench) -> Iterator[NetconfNode]:
+    with netconf_node(bench, "olt-1", "bbf-olt", **{"sim-pon-type": "gpon"}) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def bng(bench: Bench) -> Iterator[NetconfNode]:
+    with netconf_node(bench, "bng-1", "generic-bng") as node:
+        yield node

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -86,6 +86,39 @@ ACS = Text(
 )
 
 
+OLT_NS = "urn:bbf:yang:bbf-subscriber-profiles"
+BNG_NS = "urn:turnup:yang:turnup-bng"
+
+
+def olt_edit(name: str, inner: str = "", operation: str = "") -> str:
+    return (
+        f'<subscriber-profiles xmlns="{OLT_NS}"><subscriber-profile{operation}><name>{name}</name>'
+        f"{inner}</subscriber-profile></subscriber-profiles>"
+    )
+
+
+def bng_edit(name: str, rate: str = "", operation: str = "") -> str:
+    rated = f"<rate>{rate}</rate><burst>100000</burst>" if rate else ""
+    return f'<policies xmlns="{BNG_NS}"><policy{operation}><name>{name}</name>{rated}</policy></policies>'
+
+
+GONE = ' xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0" nc:operation="remove"'
+OLT = Text(
+    add=olt_edit("sub-x", "<circuit-id>olt-1 xpon pon1:7</circuit-id>"),
+    remove=olt_edit("sub-x", operation=GONE),
+    bad=olt_edit("sub-x", "<flux-capacitor/>"),
+    selection=f'<subscriber-profiles xmlns="{OLT_NS}"/>',
+    mark="sub-x",
+)
+BNG = Text(
+    add=bng_edit("rate-x", "200000000"),
+    remove=bng_edit("rate-x", operation=GONE),
+    bad=bng_edit("rate-x", "fast"),
+    selection=f'<policies xmlns="{BNG_NS}"/>',
+    mark="rate-x",
+)
+
+
 @dataclass(frozen=True)
 class Subject:
     """A device and a way to talk to it."""
@@ -115,12 +148,6 @@ class Subject:
         """Look with a session of its own."""
         async with self.session() as session:
             return self.text.mark in await session.read(self.text.selection)
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with Bench(tmp_path_factory.mktemp("bench")) as bench:
-        yield bench
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +190,8 @@ SUBJECTS = (
     "memory-C-rest",
     "netconf-A",
     "netconf-B",
+    "olt",
+    "bng",
     "eos",
     "acs",
 )
@@ -215,6 +244,9 @@ class Conformance:
             yield remote(mode, XML, server.endpoint())
 
     def _lab(self) -> Subject:
+        if self.name in {"olt", "bng"}:
+            endpoint = self._request.getfixturevalue(self.name).endpoint
+            return remote(Mode.CONFIRMED, OLT if self.name == "olt" else BNG, endpoint)
         node = self._request.getfixturevalue(f"{self.name}_node")
         ca = self._request.getfixturevalue("bench").ca
         if self.name == "eos":
@@ -243,11 +275,11 @@ def on(*names: str) -> pytest.MarkDecorator:
 
 
 everywhere = on(*SUBJECTS)
-mode_a = on("memory-A-xml", "netconf-A", "eos")
+mode_a = on("memory-A-xml", "netconf-A", "olt", "bng", "eos")
 mode_b = on("memory-B-lines", "netconf-B")
-transactions = on("memory-A-xml", "netconf-A", "eos", "memory-B-lines", "netconf-B")
+transactions = on("memory-A-xml", "netconf-A", "olt", "bng", "eos", "memory-B-lines", "netconf-B")
 mode_c = on("memory-C-rest", "acs")
-networked = on("netconf-A", "netconf-B", "eos", "acs")
+networked = on("netconf-A", "netconf-B", "olt", "bng", "eos", "acs")
 
 
 async def staged(session: Session, subject: Subject, name: str = "b1") -> None:
@@ -379,7 +411,7 @@ def test_two_cannot_configure_at_the_same_time(check: Conformance) -> None:
     check(test)
 
 
-@on("memory-A-xml", "netconf-A", "memory-B-lines", "netconf-B")
+@on("memory-A-xml", "netconf-A", "olt", "bng", "memory-B-lines", "netconf-B")
 def test_lock_is_exclusive(check: Conformance) -> None:
     async def test(subject: Subject) -> None:
         async with subject.session() as first, subject.session() as second:

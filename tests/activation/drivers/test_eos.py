@@ -30,12 +30,6 @@ class Box(Protocol):
     def text(self) -> str: ...
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with Bench(tmp_path_factory.mktemp("eos")) as bench:
-        yield bench
-
-
 @pytest.fixture
 def node(bench: Bench, tmp_path: Path) -> Iterator[Node]:
     node = bench.start(f"agg-{tmp_path.name[-12:]}", "eos")
@@ -278,7 +272,7 @@ def test_something_else_answers(
     bench: Bench, endpoint: Endpoint, run: Callable[[Any], Any], answer: bytes, tls_server: Any
 ) -> None:
     async def test() -> None:
-        async with tls_server(bench.ca.parent, answer) as port:
+        async with tls_server(bench, answer) as port:
             from dataclasses import replace
 
             driver = EosDriver(replace(endpoint, port=port))

@@ -37,12 +37,6 @@ DELETE = json.dumps({"method": "DELETE", "path": SITE})
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with Bench(tmp_path_factory.mktemp("rest")) as bench:
-        yield bench
-
-
-@pytest.fixture(scope="module")
 def node(bench: Bench) -> Node:
     return bench.start("wifi-1", "wifi")
 
@@ -230,7 +224,7 @@ def test_answers(
     kind: type[DriverError],
 ) -> None:
     async def test() -> None:
-        async with tls_server(bench.ca.parent, answer) as port:
+        async with tls_server(bench, answer) as port:
             driver = RestDriver(replace(endpoint, port=port))
             await driver.open()
             with pytest.raises(kind) as caught:
@@ -245,7 +239,7 @@ def test_read_that_is_no_json(
     bench: Bench, endpoint: Endpoint, run: Callable[[Any], Any], tls_server: Any
 ) -> None:
     async def test() -> None:
-        async with tls_server(bench.ca.parent, http("200 OK", "<html>")) as port:
+        async with tls_server(bench, http("200 OK", "<html>")) as port:
             driver = RestDriver(replace(endpoint, port=port))
             await driver.open()
             with pytest.raises(SessionDropped, match="no JSON"):
