@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from activation import fingerprint, present, shared
 from activation import plan as planning
+from activation.batch import Runner
 from activation.compare import drift
 from activation.drivers.base import DriverError
 from activation.fleet import Fleet
+from activation.journal import Record
 from activation.leaves import Leaves
-from activation.model import ChangePlan, ChangeRequest, ContributionChange, DevicePlan
+from activation.model import (
+    ChangeOutcome,
+    ChangePlan,
+    ChangeRequest,
+    ContributionChange,
+    DevicePlan,
+)
+from activation.phases import BatchSettings, Phases
 from activation.plan import Lookup, Planner
 from activation.platform import Platforms
+from activation.recovery import OnSettled, Patience, Recovery
 from activation.verify import Reader
 from store import Database, Rx, Tx
 
@@ -28,9 +39,10 @@ SHARED = "shared"
 
 @dataclass(frozen=True, slots=True)
 class ActivationSettings:
-    """`platforms`: folders with platforms of the user's own; times in seconds."""
+    """`platforms`: folders with platforms of the user's own; `batch`: times of batches."""
 
     platforms: tuple[FilePath, ...] = ()
+    batch: BatchSettings = field(default_factory=BatchSettings)
 
 
 def registry(rx: Rx, name: str) -> Device:
@@ -49,6 +61,7 @@ class Activation:
         fleet: Fleet,
         *,
         settings: ActivationSettings | None = None,
+        on_settled: OnSettled | None = None,
         lookup: Lookup = registry,
     ) -> None:
         self._database = database
@@ -57,6 +70,8 @@ class Activation:
         self.platforms = Platforms(self._settings.platforms)
         self._planner = Planner(self.platforms, lookup, fleet.mode)
         self._reader = Reader(fleet, self.platforms)
+        self._stopping = threading.Event()
+        self._runner = self._make_runner(on_settled)
 
     def plan(self, rx: Rx, request: ChangeRequest) -> ChangePlan:
         """Return what a request means for the devices; pure over the intended state, no device contact.
@@ -113,9 +128,31 @@ class Activation:
             if device.edits
         ]
 
+    def run(self, request: ChangeRequest, *, expect: str | None = None) -> ChangeOutcome:
+        """Bring a change to its end, with transactions of its own per phase; none may be open.
+
+        Resumable by the request's id: what an earlier call (or process) began is confirmed or undone first, and a
+        change that is done is not done again. `expect`: the change's hash as shown; a plan that differs is
+        PLAN_CHANGED and nothing is sent. Never raises for a device or a refusal: see the outcome's code.
+        """
+        return self._runner.run(request, expect)
+
     def stop(self) -> None:
-        """Close all sessions with devices."""
+        """Close all sessions with devices; batches under way stay as journaled and are taken up by the next `run`."""
+        self._stopping.set()
         self._fleet.stop()
+
+    def _make_runner(self, on_settled: OnSettled | None) -> Runner:
+        times = self._settings.batch
+        patience = Patience(self._database, self._stopping, times.pause_s)
+        phases = Phases(self._fleet, self._reader, times)
+        recovery = Recovery(self._database, phases, times, patience, self._keep, on_settled)
+        return Runner(
+            self._database, phases, recovery, patience, times, self._planner.plan, self.present
+        )
+
+    def _keep(self, tx: Tx, record: Record) -> None:
+        self.settle(tx, record.plan)
 
     def _inspected(
         self, plan: DevicePlan, shown: Leaves | DriverError, warnings: list[str]

@@ -187,8 +187,10 @@ def neighbours(
         .where(claim.c.device == device, claim.c.root.in_(roots))
         .distinct()
     )
+    rows = rx.execute(statement).mappings()
     found = sorted(
-        {Owner(row[0], row[1], row[2]) for row in rx.rows(statement)} - but, key=lambda o: (o.kind, o.name, o.key)
+        {Owner(r["owner_kind"], r["owner_name"], r["owner_key"]) for r in rows} - but,
+        key=lambda o: (o.kind, o.name, o.key),
     )
     return [(owner, _leaves(rx, platform, device, owner)) for owner in found]
 
