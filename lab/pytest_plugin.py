@@ -98,9 +98,6 @@ def lab(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def fresh_lab(lab: Lab) -> Lab:
     """Return the session's lab, reset: no fault armed, nothing plugged, nothing configured."""
-    for node in lab.info.nodes:
-        if "sim-serial" in node.labels:
-            lab.unplug(node.name)
     lab.reset()
     return lab
 

@@ -62,8 +62,10 @@ class Network:
         await self._each(lambda running: running.simulator.stop())
 
     async def reset(self, name: str | None) -> None:
-        """Boot one node (None: all) from the topology's configuration, faults cleared."""
+        """Boot one node from the topology's configuration, no fault armed; None: all, no ONT plugged."""
         chosen = [self._simulated(name)] if name else list(self._running.values())
+        if name is None:
+            self.plant.unplug_all()
         for running in chosen:
             running.context.faults.clear()
             await running.simulator.stop()

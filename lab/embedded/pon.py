@@ -93,6 +93,11 @@ class PonPlant:
         self._plugged.pop(serial, None)
         self._settle()
 
+    def unplug_all(self) -> None:
+        """Unplug every ONT."""
+        self._plugged.clear()
+        self._settle()
+
     def plugged(self, serial: str) -> PonPort | None:
         """Return the port at the other end of the ONT's fibre."""
         return self._plugged.get(serial)

@@ -89,8 +89,9 @@ class Acs:
         self._endpoints, self._database, self._informs = endpoints, database, informs
 
     def settle(self) -> None:
-        """Something changed on the PON or in the database."""
-        self._informs.settle(self._database.ids())
+        """Something changed on the PON or in the database; without power nobody is informed."""
+        if self._database.loaded:
+            self._informs.settle(self._database.ids())
 
     async def answer(self, request: Request) -> Response:
         """Serve endpoints and informs."""

@@ -10,24 +10,19 @@ import socket
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from lab.embedded.device import LocalLink, NodeContext, Ports, Simulator, factory
 from lab.embedded.faults import FaultSet, parse_fault
 from lab.embedded.pon import PonPlant
+from lab.embedded.tls import ensure
 
 T = TypeVar("T")
 HOST = "127.0.0.1"
 _WAIT_S = 30
+_LAST_BREATH_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -51,16 +46,15 @@ class Bench:
     """
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._credentials = ensure(folder, "bench", [HOST])
         self.pon = PonPlant()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._nodes: list[Node] = []
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if not self.ca.exists():
-            _write_certificates(self._folder)
         self._thread.start()
         return self
 
@@ -72,6 +66,7 @@ class Bench:
     ) -> None:
         for node in self._nodes:
             self.call(node.simulator.stop())
+        self.call(asyncio.sleep(_LAST_BREATH_S))  # aborted sockets close one turn of the loop later
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_WAIT_S)
         self._loop.close()
@@ -79,7 +74,7 @@ class Bench:
     @property
     def ca(self) -> Path:
         """The certificate that signed those of the nodes."""
-        return self._folder / "ca.pem"
+        return self._credentials.ca
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the bench's event loop and wait for it."""
@@ -144,9 +139,9 @@ class Bench:
             state_dir=state,
             username="admin",
             password="admin",  # noqa: S106
-            tls_cert=self._folder / "node.pem",
-            tls_key=self._folder / "node.key",
-            host_key=self._folder / "none",
+            tls_cert=self._credentials.cert,
+            tls_key=self._credentials.key,
+            host_key=self._credentials.host_key,
             faults=FaultSet(),
             pon=self.pon,
         )
@@ -157,53 +152,3 @@ def _free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _write_certificates(folder: Path) -> None:
-    authority, key = (
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.generate_private_key(ec.SECP256R1()),
-    )
-    root = _name("bench CA")
-    ca = (
-        _builder(root, root, authority.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(authority, hashes.SHA256())
-    )
-    node = (
-        _builder(_name("bench node"), root, key.public_key())
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False
-        )
-        .sign(authority, hashes.SHA256())
-    )
-    (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    (folder / "node.pem").write_bytes(node.public_bytes(serialization.Encoding.PEM))
-    (folder / "node.key").write_bytes(_pem(key))
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )

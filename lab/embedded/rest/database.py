@@ -41,6 +41,7 @@ class Database:
         self._folder, self._durable = folder, durable
         self._stored: dict[str, Stored] = {}
         self._revision = 0
+        self.loaded = False
 
     def load(self) -> None:
         """Read what the last run left."""
@@ -50,6 +51,11 @@ class Database:
             for path in sorted(self._folder.glob(f"*{_SUFFIX}"))
         }
         self._revision = max((one.revision for one in self._stored.values()), default=0)
+        self.loaded = True
+
+    def close(self) -> None:
+        """Forget what is in memory, as the power is gone."""
+        self._stored, self.loaded = {}, False
 
     def ids(self) -> list[str]:
         """All ids, sorted."""

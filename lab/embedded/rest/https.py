@@ -21,6 +21,7 @@ import h11
 LOG = logging.getLogger("lab.https")
 MAX_BODY: Final = 16 * 1024 * 1024
 CHUNK: Final = 65536
+HANDSHAKE_S: Final = 10
 _WITHOUT_BODY: Final = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
@@ -64,6 +65,7 @@ class HttpsServer:
         self._handler = handler
         self._host, self._port, self._tls = host, port, tls
         self._server: asyncio.Server | None = None
+        self._context: ssl.SSLContext
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
@@ -74,9 +76,8 @@ class HttpsServer:
     async def start(self) -> None:
         """Open the port; a server that listens already is left alone. OSError: address in use."""
         if self._server is None:
-            self._server = await asyncio.start_server(
-                self._serve, self._host, self._port, ssl=self._tls(), ssl_handshake_timeout=10
-            )
+            self._context = self._tls()
+            self._server = await asyncio.start_server(self._serve, self._host, self._port)
 
     async def refuse(self) -> None:
         """Close the port and cut every connection; requests in work are carried to their end."""
@@ -96,21 +97,23 @@ class HttpsServer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None:  # its handshake began before the port was closed
+        if self._server is None:  # accepted just before the port was closed
             writer.transport.abort()
             return
         task = asyncio.current_task()
         assert task is not None
         self._open[task] = writer
         try:
+            # Not by start_server: what is still in its handshake then could not be cut by a stop.
+            await writer.start_tls(self._context, ssl_handshake_timeout=HANDSHAKE_S)
             await _Conversation(self._handler, reader, writer).run()
-        except (ConnectionError, ssl.SSLError, DropConnection):
+        except (OSError, DropConnection):
             writer.transport.abort()
         except asyncio.CancelledError:
             LOG.debug("connection cut by a stop")
         finally:
             del self._open[task]
-            with contextlib.suppress(ConnectionError, ssl.SSLError):
+            with contextlib.suppress(OSError):
                 writer.close()
 
 

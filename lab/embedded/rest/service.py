@@ -42,6 +42,8 @@ class RestNode:
     async def stop(self) -> None:
         """Power cut."""
         await self._https.stop()
+        for database in self._databases:
+            database.close()
 
     async def listen(self) -> None:
         """Open the port."""
