@@ -20,10 +20,8 @@ _ENDED = ", ".join(f"'{state}'" for state in ENDED)
 _CLAIM = f"""
 UPDATE task SET state = 'leased', fence = fence + 1, attempts = attempts + 1, owner = ?, lease_until = ?,
   started = COALESCE(started, ?)
-WHERE %s RETURNING {_rows.TASK}, rank"""
-_DUE = (
-    "SELECT id FROM task WHERE state = 'ready' AND rank <= ? AND run_at <= ? ORDER BY rank LIMIT ?"
-)
+WHERE %s RETURNING {_rows.TASK}, rank, seq"""
+_DUE = "SELECT id FROM task WHERE state = 'ready' AND rank <= ? AND run_at <= ? ORDER BY rank, seq LIMIT ?"
 # PostgreSQL may run a subquery with LIMIT again for each row of an IN: an array is made once
 _CLAIM_DUE = {
     "sqlite": _CLAIM % f"id IN ({_DUE})",
@@ -56,13 +54,11 @@ class TaskBoard:
         for task_id, key in rows(
             rx,
             "SELECT n.task, t.key FROM task t JOIN task_need n ON n.needed = t.id WHERE t.order_id = ?"
-            " ORDER BY t.created, t.id",
+            " ORDER BY t.seq",
             order_id,
         ):
             needs.setdefault(task_id, []).append(key)
-        found = rows(
-            rx, f"SELECT {_rows.TASK} FROM task WHERE order_id = ? ORDER BY created, id", order_id
-        )
+        found = rows(rx, f"SELECT {_rows.TASK} FROM task WHERE order_id = ? ORDER BY seq", order_id)
         return [_rows.task(rx, each, tuple(needs.get(each[0], ()))) for each in found]
 
     def live_items(self, rx: Rx, order_id: str) -> frozenset[str]:
@@ -161,7 +157,7 @@ class TaskBoard:
         return next(iter(self._claimed(tx, claimed, owner)), None)
 
     def _claimed(self, tx: Tx, claimed: Sequence[Row], owner: str) -> list[Task]:
-        tasks = [_rows.task(tx, each) for each in sorted(claimed, key=lambda each: each[-1])]
+        tasks = [_rows.task(tx, each) for each in sorted(claimed, key=lambda each: each[-2:])]
         for task in tasks:
             journal.note(tx, task.order_id, task.id, "claimed", owner=owner, fence=task.fence)
         return tasks

@@ -69,7 +69,8 @@ order_item = Table(
 task = Table(
     "task",
     metadata,
-    Column("id", String(32), primary_key=True),
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
     Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), nullable=False),
     Column("layer", String(8), nullable=False),
     Column("key", String(255), nullable=False),
@@ -94,7 +95,7 @@ task = Table(
     Column("started", Instant),
     Column("ended", Instant),
     UniqueConstraint("order_id", "key"),
-    _live("ix_task_ready_rank", "state = 'ready'", "rank"),
+    _live("ix_task_ready_rank", "state = 'ready'", "rank", "seq"),
     _live("ix_task_ready_run_at", "state = 'ready'", "run_at"),
     _live("ix_task_leased", "state = 'leased'", "lease_until"),
 )

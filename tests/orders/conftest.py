@@ -9,18 +9,34 @@ from typing import Any
 import pytest
 
 from orders.ledger import Ledger
-from orders.model import Done, Item, NewItem, NewOrder, Order, Outcome, State, Task, TaskSpec
+from orders.model import (
+    Done,
+    Fallout,
+    Hold,
+    Item,
+    NewItem,
+    NewOrder,
+    Order,
+    Outcome,
+    State,
+    Task,
+    TaskSpec,
+)
 from orders.runner import Runner
 from store import Database, ManualClock, Tx
 
 Step = Callable[[Tx, Task, Any], Outcome]
 
 
+def _done(_tx: Tx, _task: Task, _result: Any) -> Outcome:
+    return Done()
+
+
 @dataclass
 class Scripted:
     """A handler whose record is whatever the test says; by default the step is done."""
 
-    step: Step = lambda _tx, _task, _result: Done()
+    step: Step = _done
 
     def record(self, tx: Tx, task: Task, result: Any) -> Outcome:
         return self.step(tx, task, result)
@@ -77,8 +93,34 @@ class Bench:
         with self.database.write() as tx:
             self.ledger.add_tasks(tx, order_id, specs)
 
-    def on(self, kind: str, step: Step) -> None:
-        self.ledger.register(kind, Scripted(step))
+    def on(self, kind: str, step: Step = _done, act: Callable[[Task], Any] | None = None) -> None:
+        """Register a handler made of one or two functions."""
+        self.ledger.register(kind, Actor(step, act) if act else Scripted(step))
+
+    def spec(self, key: str, *needs: str, kind: str = "step@1", **options: Any) -> TaskSpec:
+        """Return a task, of the kind that is done at once when nothing else is said."""
+        return TaskSpec(key, kind, needs=needs, **options)
+
+    def claim(self) -> Task:
+        """Claim the next due task."""
+        with self.database.write() as tx:
+            (task,) = self.ledger.claim_due(tx, 1, "test")
+        return task
+
+    def finish(self, task: Task, result: Any = None) -> None:
+        with self.database.write() as tx:
+            self.ledger.finish(tx, task, task.fence, result)
+
+    def hold(self, order_id: str, key: str = "t", *, items: tuple[str, ...] = ("1",)) -> Fallout:
+        """Add a task, let it be held and return its fallout."""
+        self.on(
+            "hold@1",
+            lambda *_: Hold("PORT_DEAD", "The port is dead.", "Use another one.", {"port": 3}),
+        )
+        self.add(order_id, self.spec(key, kind="hold@1", items=items))
+        self.run()
+        with self.database.read() as rx:
+            return self.ledger.fallouts(rx, order_id=order_id)[-1]
 
     def run(self) -> list[str]:
         """Run all that is due, one after the other; return the keys in the order in which they ran."""
@@ -113,8 +155,3 @@ class Bench:
 @pytest.fixture
 def bench(store: Database) -> Bench:
     return Bench(store)
-
-
-def spec(key: str, *needs: str, kind: str = "step@1", **options: Any) -> TaskSpec:
-    """Return a task of the kind that is done at once."""
-    return TaskSpec(key, kind, needs=needs, **options)
