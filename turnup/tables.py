@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import Column, String, Table, select
 
-import tmf.tables  # noqa: F401
+import activation.tables
+import catalog.tables
+import inventory.tables
+import orders.tables
+import tmf.tables
 from store import Tx, metadata
 from store.errors import EnvironmentMismatch
+
+ROOMS = (tmf.tables, orders.tables, inventory.tables, catalog.tables, activation.tables)
+"""Importing them is what registers their tables."""
 
 environment = Table("environment", metadata, Column("name", String(64), primary_key=True))
 
