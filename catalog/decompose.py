@@ -172,7 +172,12 @@ def _inherited(parent: Parent, spec: ServiceSpec) -> dict[str, Any]:
 def _children(offers: Sequence[_Offer]) -> list[_Child]:
     claims: dict[str, list[_Offer]] = {}
     for offer in offers:
-        claims.setdefault(offer.key, []).append(offer)
+        claim = claims.setdefault(offer.key, [])
+        if any(other.parent.id == offer.parent.id for other in claim):
+            raise MapConflict(
+                f"{offer.parent.spec.id} makes {offer.key} twice; the values behind its forEach must differ."
+            )
+        claim.append(offer)
     return [child for key, claim in claims.items() for child in _separated(key, claim)]
 
 
