@@ -63,7 +63,7 @@ def reachable(rx: Rx, place: str) -> list[Reach]:
     paths: dict[str, tuple[str, ...]] = {start: (start,)}
     frontier = {start}
     while frontier:
-        reached = [(a, b) for a, b in _edges(rx, frontier) if b.id not in paths]
+        reached = [(a, b) for a, b in neighbours(rx, frontier) if b.id not in paths]
         for origin, peer in reached:
             paths.setdefault(peer.id, (*paths[origin], peer.id))
         peers = {peer.id: peer for _, peer in reached}
@@ -82,6 +82,11 @@ def path(rx: Rx, device: str, role: str) -> Hop | None:
 def route_to_edge(rx: Rx, device: str) -> tuple[Hop, ...]:
     """Return the hops from a device to the nearest node at the edge, both included; () when there is no way."""
     return walk(_Cables(rx), device, EDGE_ROLE)
+
+
+def route_over(wiring: Wiring, device: str) -> tuple[Hop, ...]:
+    """Do the same on wiring read before."""
+    return walk(wiring, device, EDGE_ROLE)
 
 
 def place_id(rx: Rx, place: str) -> str | None:
@@ -184,16 +189,18 @@ def _hops(came: Mapping[str, Cable | None], last: Cable) -> tuple[Hop, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Peer:
+class Peer:
+    """A node at the other end of a link; `parent` and `technology` are set on ports."""
+
     id: str
     kind: str
     parent: str | None
     technology: str | None
 
 
-def _edges(rx: Rx, origins: Collection[str]) -> list[tuple[str, _Peer]]:
+def neighbours(rx: Rx, origins: Collection[str]) -> list[tuple[str, Peer]]:
     """Return the nodes connected with any of these, each with the one it was reached from, in order."""
-    found: list[tuple[str, _Peer]] = []
+    found: list[tuple[str, Peer]] = []
     for chunk in chunks(sorted(origins)):
         for here, there in ((edge.c.a, edge.c.b), (edge.c.b, edge.c.a)):
             query = select(here.label("origin"), node.c.id, node.c.kind, node.c.parent)
@@ -203,11 +210,11 @@ def _edges(rx: Rx, origins: Collection[str]) -> list[tuple[str, _Peer]]:
     return sorted(found, key=lambda pair: (pair[0], natural(pair[1].id)))
 
 
-def _peer(row: RowMapping) -> _Peer:
-    return _Peer(row["id"], row["kind"], row["parent"], row["technology"])
+def _peer(row: RowMapping) -> Peer:
+    return Peer(row["id"], row["kind"], row["parent"], row["technology"])
 
 
-def _reach(peer: _Peer, path_to: tuple[str, ...]) -> Reach:
+def _reach(peer: Peer, path_to: tuple[str, ...]) -> Reach:
     assert peer.parent is not None
     assert peer.technology is not None
     return Reach(peer.id, peer.parent, peer.technology, path_to)
