@@ -145,7 +145,7 @@ def _add_get(api: APIRouter, spec: ResourceSpec, collection: Collection) -> None
 
 def _add_create(api: APIRouter, spec: ResourceSpec, collection: Collection) -> None:
     def creating(request: Request, body: Any = Body()) -> Response:  # noqa: ARG001, B008
-        created = collection.create(without_nulls(_raw(request)))
+        created = without_nulls(collection.create(without_nulls(_raw(request))))
         return TmfResponse(created, 201, headers={"Location": created["href"]})
 
     creating.__annotations__["body"] = spec.create_model or dict[str, Any]

@@ -25,7 +25,7 @@ from tmf._doorbell import doorbell
 from tmf._json import Doc
 from tmf.callbacks import CallbackPolicy
 from tmf.events import Events, LocalHandler, shaped
-from tmf.tables import delivery, event, subscription
+from tmf.tables import PENDING, delivery, event, subscription
 
 log = logging.getLogger("turnup.events")
 
@@ -125,6 +125,15 @@ class Deliverer:
             self._rounds += 1
             self._changed.notify_all()
 
+    def retire(self, subscription_id: str) -> bool:
+        """Let a lane end, unless it has been rung since it looked."""
+        with self._changed:
+            lane = self._lanes.get(subscription_id)
+            if lane is not None and lane.rung:
+                return False
+            self._lanes.pop(subscription_id, None)
+            return True
+
     def _busy(self) -> bool:
         with self.db.read() as rx:
             due = _due_subscriptions(rx)
@@ -168,6 +177,11 @@ class _Lane(threading.Thread):
         """Tell whether the listener was not reachable and is left alone for a while."""
         return self._paused_until is not None and self._paused_until > self._db.clock.now()
 
+    @property
+    def rung(self) -> bool:
+        """Tell whether something new has come since the lane last looked."""
+        return self._rung
+
     def ring(self) -> None:
         """Look again at once."""
         with self._bell:
@@ -183,13 +197,15 @@ class _Lane(threading.Thread):
     def run(self) -> None:
         """Deliver, sleep, deliver, until stopped or the subscription is gone."""
         pause: float | None = 0.0
-        while pause is not None and not self._sleep(pause):
+        while not self._sleep(pause or 0.0):
             try:
                 pause = self._round()
             except Exception:
                 log.exception("the lane of %s failed and goes on", self._id)
                 pause = self._deliverer.settings.first_retry_s
             self._deliverer.round_done()
+            if pause is None and self._deliverer.retire(self._id):
+                break
         if self._client:
             self._client.close()
 
@@ -299,7 +315,7 @@ _EXPECTED = (ListenerRefused, httpx.HTTPError, TurnupError)
 
 _settle_pending = (
     update(delivery)
-    .where(delivery.c.seq == bindparam("b_seq"), delivery.c.state == "pending")
+    .where(delivery.c.seq == bindparam("b_seq"), PENDING)
     .values(state="delivered", delivered_at=bindparam("b_at"), error=None)
 )
 
@@ -310,7 +326,7 @@ def _settled(head: Row[Any], now: datetime) -> dict[str, Any]:
 
 def _heads(subscription_id: str | None) -> Any:
     """Select the oldest pending delivery of each (subscription, subject)."""
-    statement = select(func.min(delivery.c.seq).label("seq")).where(delivery.c.state == "pending")
+    statement = select(func.min(delivery.c.seq).label("seq")).where(PENDING)
     if subscription_id is not None:
         statement = statement.where(delivery.c.subscription_id == subscription_id)
     return statement.group_by(delivery.c.subscription_id, delivery.c.subject).subquery()

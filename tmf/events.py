@@ -19,7 +19,7 @@ from tmf._doorbell import doorbell
 from tmf._json import Doc
 from tmf.errors import DeliveryNotFound, SubscriptionNotFound
 from tmf.query import Filter, Query
-from tmf.tables import delivery, event, subscription
+from tmf.tables import PENDING, delivery, event, subscription
 
 LocalHandler = Callable[[Tx, Doc], None]
 
@@ -257,7 +257,7 @@ def replay(tx: Tx, *, subscription_id: str | None = None, delivery_id: int | Non
 
 def purge(tx: Tx, before: datetime) -> int:
     """Forget events that happened before an instant and wait for nobody; returns how many."""
-    waiting = select(delivery.c.event_id).where(delivery.c.state == "pending")
+    waiting = select(delivery.c.event_id).where(PENDING)
     old = select(event.c.id).where(event.c.at < before, event.c.id.not_in(waiting))
     tx.execute(delete(delivery).where(delivery.c.event_id.in_(old)))
     return tx.execute(delete(event).where(event.c.id.in_(old))).rowcount

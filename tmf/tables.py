@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, literal_column
 
 from store import Instant, Json, metadata
 
@@ -46,12 +46,13 @@ delivery = Table(
     Column("delivered_at", Instant),
     Column("error", Text),
 )
-_PENDING = text("state = 'pending'")
+# a literal, not a parameter: neither store uses a partial index for a value it does not see
+PENDING = delivery.c.state == literal_column("'pending'")
 Index(
     "ix_tmf_delivery_pending",
     delivery.c.subscription_id,
     delivery.c.subject,
     delivery.c.seq,
-    sqlite_where=_PENDING,
-    postgresql_where=_PENDING,
+    sqlite_where=PENDING,
+    postgresql_where=PENDING,
 )

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store import NotFound, TurnupError
@@ -178,8 +179,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         case 404:
             return _respond(NotFound(f"There is nothing at {request.url.path}."), headers)
         case 405:
-            message = f"{request.method} is not known at {request.url.path}."
-            return _respond(MethodNotAllowed(message), headers)
+            allowed = ", ".join(_methods(request))
+            message = f"{request.method} is not known at {request.url.path}; {allowed} are."
+            return _respond(MethodNotAllowed(message), {"Allow": allowed})
         case 413:
             return _respond(BodyTooLarge(str(error.detail)), headers)
         case status if status < 500:  # noqa: PLR2004
@@ -187,6 +189,16 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             return TmfResponse(body, status_code=status, headers=headers)
         case _:
             return _respond(_internal(request.scope), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return all methods of an address; the framework names those of its first route only."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in routes)
+    ]
 
 
 def validation_error(errors: Sequence[Any]) -> TurnupError:

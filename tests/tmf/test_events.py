@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import insert, select, text
 
 from store import Database, ManualClock, Tx
 from tmf import deliverer as module
@@ -20,6 +21,7 @@ from tmf.deliverer import Deliverer, DeliverySettings
 from tmf.errors import DeliveryNotFound, InvalidQuery, SubscriptionNotFound, install
 from tmf.events import Events, deliveries, emit, events, purge, replay, wants
 from tmf.hub import Hub, subscriptions
+from tmf.tables import delivery
 
 LOOPBACK = CallbackPolicy(allow_loopback=True)
 QUICK = DeliverySettings(first_retry_s=0.02, max_retry_s=0.05, timeout_s=2)
@@ -450,3 +452,47 @@ def test_the_connection_trusts_no_proxy_of_the_environment(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with module._client(1) as client:
         assert client.trust_env is False
+
+
+def test_what_has_been_delivered_costs_no_time(store: Database) -> None:
+    """The search for due deliveries must use the index of pending ones, not the whole history."""
+    rows = [
+        {
+            "event_id": f"e{n}",
+            "subscription_id": f"s{n % 3}",
+            "subject": f"o{n}",
+            "state": "delivered" if n else "pending",
+            "attempts": 0,
+            "queued_at": store.clock.now(),
+            "next_at": store.clock.now(),
+        }
+        for n in range(5000)
+    ]
+    prefix = "EXPLAIN QUERY PLAN " if store.dialect == "sqlite" else "EXPLAIN "
+    with store.write() as tx:
+        tx.execute(insert(delivery), rows)
+        if store.dialect == "postgresql":
+            tx.execute(text("ANALYZE tmf_delivery"))
+        for subscription_id in (None, "s0"):
+            statement = select(module._heads(subscription_id)).compile(
+                tx.connection, compile_kwargs={"literal_binds": False}
+            )
+            asked = text(
+                prefix
+                + str(statement).replace("%(subscription_id_1)s", "'s0'").replace("?", "'s0'")
+            )
+            plan = "\n".join(str(row) for row in tx.rows(asked))
+            assert "ix_tmf_delivery_pending" in plan
+
+
+def test_a_subscription_that_returns_is_served_again(store: Database, deliver: Deliver) -> None:
+    source = Events(store)
+    deliverer = deliver(source)
+    with store.write() as tx:
+        tell(tx)
+    seen: list[str] = []
+    source.subscribe_local("late", "641", lambda _tx, body: seen.append(body["eventId"]))
+    with store.write() as tx:
+        id_ = tell(tx)
+    assert deliverer.idle(5)
+    assert seen == [id_]

@@ -16,6 +16,7 @@ from tmf.errors import install
 from tmf.models.common import Wire
 from tmf.patch import Patch, apply_patch
 from tmf.query import Page, Query
+from tmf.resources import RESOURCES
 
 BASE = BASE_PATHS["641"]
 
@@ -261,3 +262,22 @@ def test_every_code_has_a_page(address: str) -> None:
     assert "# BODY_TOO_DEEP" in httpx.get(address + "/docs/errors/BODY_TOO_DEEP").text
     assert httpx.get(address + "/docs/errors/DATABASE_IN_USE").text.startswith("# DATABASE_IN_USE")
     assert httpx.get(address + "/docs/errors/..%2f..%2fREADME").status_code == 404
+
+
+def test_all_nine_apis_fit_one_openapi_document() -> None:
+    app = FastAPI()
+    install(app)
+    for api, specs in RESOURCES.items():
+        app.include_router(router(BASE_PATHS[api], {spec: Things() for spec in specs}))
+    document = app.openapi()
+    paths = [path for path in document["paths"] if path.startswith("/tmf-api")]
+    assert len(paths) == 2 * sum(len(specs) for specs in RESOURCES.values())
+    operations = [
+        op["operationId"] for verbs in document["paths"].values() for op in verbs.values()
+    ]
+    assert len(set(operations)) == len(operations)
+
+
+def test_405_names_the_methods_of_the_address(client: httpx.Client) -> None:
+    assert client.put("/thing", json={}).headers["allow"] == "GET, POST"
+    assert client.put("/thing/a", json={}).headers["allow"] == "DELETE, GET, PATCH"
