@@ -150,6 +150,7 @@ def _load(rx: Rx, catalog: Catalog, item: Item) -> ResourceItem:
     spec = catalog.resource_spec(pinned["id"], pinned.get("version"))
     action = Action(item.action)
     instance = None if action is Action.ADD else get(rx, str(resource["id"]))
+    asked = _without_assigned(spec, resource)
     return ResourceItem(
         id=item.id,
         action=action,
@@ -157,12 +158,19 @@ def _load(rx: Rx, catalog: Catalog, item: Item) -> ResourceItem:
         spec=spec,
         line=str(body["line"]),
         place=place_of(resource) or (instance.place if instance else None),
-        inputs=_inputs(spec, instance.inputs if instance else {}, resource, item.id),
+        inputs=_inputs(spec, instance.inputs if instance else {}, asked, item.id),
         needs=tuple(_needs(body)),
         before=instance.characteristics if instance else None,
         after=item.after,
         body=body,
     )
+
+
+def _without_assigned(spec: ResourceSpec, resource: Json) -> Json:
+    """Return the resource as it was asked for: a stored item also shows what was assigned since."""
+    given = resource.get("resourceCharacteristic") or []
+    asked = [entry for entry in given if entry["name"] not in spec.assigned_names]
+    return {**resource, "resourceCharacteristic": asked}
 
 
 def _needs(item: Mapping[str, Any]) -> list[str]:

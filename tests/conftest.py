@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def _load_tables() -> None:
         package = importlib.import_module(room)
         if any(module.name == "tables" for module in pkgutil.iter_modules(package.__path__)):
             importlib.import_module(f"{room}.tables")
+    importlib.import_module("turnup.tables")
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +32,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One database file with all tables, copied by each test."""
     _load_tables()
     path = tmp_path_factory.mktemp("template") / "template.db"
-    engine = create_engine(f"sqlite:///{path}")
-    metadata.create_all(engine)
-    engine.dispose()
+    _create_all(f"sqlite:///{path}")
     return path
 
 
@@ -46,9 +46,7 @@ def postgres_template() -> Iterator[str]:
     admin = create_engine(_driver(POSTGRES), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    engine = create_engine(_driver(_replace(POSTGRES, name)))
-    metadata.create_all(engine)
-    engine.dispose()
+    _create_all(_replace(POSTGRES, name))
     yield name
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
@@ -84,6 +82,16 @@ def _postgres_database(template: str) -> Iterator[str]:
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+
+
+def _create_all(url: str) -> None:
+    engine = create_engine(_driver(url))
+    metadata.create_all(engine)
+    engine.dispose()
+    if "turnup.tables" in sys.modules:
+        from turnup.migrate import stamp
+
+        stamp(url)
 
 
 def _replace(url: str, database: str) -> str:

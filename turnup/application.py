@@ -49,6 +49,13 @@ class Application:
     def __init__(self, settings: Settings, credentials: Credentials) -> None:
         self.settings = settings
         self.database = Database(settings.database_url, exclusive=True)
+        try:
+            self._open(settings, credentials)
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _open(self, settings: Settings, credentials: Credentials) -> None:
         upgrade(settings.database_url)
         with self.database.write() as tx:
             claim_environment(tx, settings.environment)

@@ -30,6 +30,11 @@ def upgrade(url: str) -> str:
     return current(url) or "empty"
 
 
+def stamp(url: str) -> None:
+    """Mark a database whose tables were made in another way as being up to date."""
+    command.stamp(config(url), "head")
+
+
 def current(url: str) -> str | None:
     """Return the database's revision, or None for an empty one."""
     engine = create_engine(engine_url(url))

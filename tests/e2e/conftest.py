@@ -99,12 +99,12 @@ class Server:
     def deliver(self) -> None:
         for task in self.get("/turnup/v1/externalTasks", state="waiting"):
             if "serial" in task["example"]:
-                self.plug(task["example"]["serial"])
+                self.plug(task["example"]["serial"], task["subject"]["place"])
             self.http.post(f"/turnup/v1/externalTasks/{task['id']}/complete", json=task["example"])
 
-    def plug(self, serial: str) -> None:
+    def plug(self, serial: str, place: str) -> None:
         node = next(n.name for n in self.running.nodes if n.labels.get("sim-serial") == serial)
-        lab.plug(self.running.name, node, state_dir=self.state_dir)
+        lab.plug(self.running.name, node, place=place, state_dir=self.state_dir)
 
     def new_line(self) -> tuple[Json, str]:
         """Order SuperFibre 200 Home and bring it to its end; returns the order and the product's id."""
@@ -145,7 +145,7 @@ class Server:
 def start_server(url: str, metro: tuple[LabInfo, Path]) -> Iterator[Server]:
     """Run a server on a database URL until the generator is closed."""
     running, state = metro
-    lab.clear_faults(running.name, None, state_dir=state)
+    lab.reset(running.name, state_dir=state)
     settings = Settings(
         database_url=url,
         state_dir=state,
@@ -165,7 +165,9 @@ def start_server(url: str, metro: tuple[LabInfo, Path]) -> Iterator[Server]:
         assert thread.is_alive(), "the server ended while it started"
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Server(f"http://127.0.0.1:{port}", application, running, state)
+    found = Server(f"http://127.0.0.1:{port}", application, running, state)
+    yield found
+    found.http.close()
     server.should_exit = True
     thread.join(10)
     application.stop()
