@@ -7,8 +7,9 @@ and everybody may ask. Optical power follows the split ratio of the splitters in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +22,17 @@ class PonPort:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One ONT as configured on an OLT: its port, the name of its v-ani, its tags on the uplink.
-
-    `tags` are the (S-VLAN, C-VLAN) pairs forwarded to it, empty while it has no forwarder.
-    """
+    """One ONT as configured on an OLT: its port and the name of its v-ani."""
 
     serial: str
     port: PonPort
     name: str
-    tags: tuple[tuple[int, int], ...] = ()
+
+
+Tags = tuple[int, int]
+"""S-VLAN and C-VLAN of a frame on the uplink."""
+Carries = Callable[[], Mapping[Tags, str]]
+"""Works out which ONT (serial) each tag pair of an OLT leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class PonPlant:
         self._technology: dict[PonPort, str] = {}
         self._upstream: dict[str, tuple[str, ...]] = {}
         self._lines: dict[str, dict[str, Line]] = {}
+        self._carries: dict[str, Carries] = {}
         self._up_since: dict[str, float] = {}
         self._watchers: list[Callable[[], None]] = []
 
@@ -78,9 +82,14 @@ class PonPlant:
         """Call `callback` after every change."""
         self._watchers.append(callback)
 
-    def provision(self, olt: str, lines: Iterable[Line]) -> None:
-        """Replace the lines of `olt` by those of its running configuration."""
+    def provision(self, olt: str, lines: Iterable[Line], carries: Carries = dict) -> None:
+        """Replace the lines of `olt` by those of its running configuration.
+
+        `carries` is called when somebody asks: following the forwarders of thousands of lines at
+        every commit would cost more than the commit.
+        """
         self._lines[olt] = {line.serial: line for line in lines}
+        self._carries[olt] = cache(carries)
         self._settle()
 
     def plug(self, serial: str, port: PonPort) -> None:
@@ -119,13 +128,13 @@ class PonPlant:
         """Return when the ONT came up, in seconds since the epoch; None while it is down."""
         return self._up_since.get(serial)
 
-    def reaches(self, node: str, tags: tuple[int, int]) -> bool:
+    def reaches(self, node: str, tags: Tags) -> bool:
         """Return whether frames with the tag pair get from an ONT that is up to `node`."""
-        return any(
-            tags in line.tags and self.is_up(line.serial)
-            for olt in self._upstream.get(node, ())
-            for line in self._lines.get(olt, {}).values()
-        )
+        for olt in self._upstream.get(node, ()):
+            serial = self._carries[olt]().get(tags) if olt in self._carries else None
+            if serial is not None and self.is_up(serial):
+                return True
+        return False
 
     def received_power(self, serial: str) -> float | None:
         """Return the ONT's upstream power at the OLT in dBm; None when it is not plugged."""

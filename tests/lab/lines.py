@@ -47,7 +47,7 @@ class Line:
         return replace(second, **changes)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        return "".join((self.interfaces(), self.gemtcont(), self.forwarder(), self.profile()))
+        return f"{self.interfaces()}{self.gemtcont()}{self.forwarder()}{self.profile()}"
 
     def interfaces(self) -> str:
         """Return v-ani, v-enet and both VLAN sub-interfaces."""

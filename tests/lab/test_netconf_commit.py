@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.embedded.faults import parse_fault
+from lab.embedded.netconf import device as netconf_device
 from lab.embedded.netconf.device import NetconfDevice
 from lab.embedded.netconf.rpcerror import Errors, RpcError
 from tests.lab.netconf_bench import Client, bng, edit_config
@@ -24,9 +25,18 @@ BROKEN = f"<subscriber-interfaces {NS}><subscriber-interface><name>x</name></sub
 QUICK = "<confirmed/><confirm-timeout>1</confirm-timeout>"
 
 
+SPEED = 5
+
+
 @pytest.fixture
-def device(tmp_path: Path) -> NetconfDevice:
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NetconfDevice:
+    """A BNG whose seconds are short."""
+    monkeypatch.setattr(netconf_device, "_call_later", _soon)
     return bng(tmp_path, pool_ipv4="100.64.0.0/20")
+
+
+def _soon(seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(seconds / SPEED, action)
 
 
 def names(device: NetconfDevice) -> set[str]:
@@ -86,7 +96,7 @@ def test_timeout_is_seconds_and_600_when_not_given(device: NetconfDevice) -> Non
         assert pending
         return pending.timer.when() - asyncio.get_running_loop().time()  # type: ignore[attr-defined,no-any-return]
 
-    assert 599 < asyncio.run(scenario()) <= 600
+    assert 599 < asyncio.run(scenario()) * SPEED <= 600
 
 
 def test_another_session_confirms_by_name(device: NetconfDevice) -> None:
@@ -97,7 +107,7 @@ def test_another_session_confirms_by_name(device: NetconfDevice) -> None:
         await first.asked(f"<commit>{QUICK}<persist>b1</persist></commit>")
         device.stores.end_session(1)
         await second.asked("<commit><persist-id>b1</persist-id></commit>")
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(1.2 / SPEED)
         assert names(device) == {"a"}
 
     asyncio.run(scenario())
@@ -129,11 +139,11 @@ def test_a_follow_up_renews_the_timer(device: NetconfDevice) -> None:
     async def scenario() -> None:
         await client.asked(edit_config(policy("a")))
         await client.asked(f"<commit>{QUICK}<persist>b1</persist></commit>")
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.6 / SPEED)
         await client.asked(
             f"<commit>{QUICK}<persist>b1</persist><persist-id>b1</persist-id></commit>"
         )
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.7 / SPEED)
         assert names(device) == {"a"}
         assert await soon(lambda: names(device) == set())
 
@@ -225,7 +235,7 @@ def test_a_failed_confirmed_commit_arms_no_timer(device: NetconfDevice) -> None:
         await client.asked("<discard-changes/>")
         await client.asked(edit_config(policy("a")))
         await client.asked("<commit/>")
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(1.2 / SPEED)
         assert names(device) == {"a"}
 
     asyncio.run(scenario())
@@ -266,7 +276,7 @@ def test_a_commit_that_outlasts_the_timer_confirms_nothing(device: NetconfDevice
     async def scenario() -> None:
         await client.asked(edit_config(policy("a")))
         await client.asked(f"<commit>{QUICK}<persist>b1</persist></commit>")
-        device.faults.arm(parse_fault("slow-commit", {"ms": 1500}))
+        device.faults.arm(parse_fault("slow-commit", {"ms": 400}))
         error = await refused(client.asked("<commit><persist-id>b1</persist-id></commit>"))
         assert error.tag == "invalid-value"
         assert names(device) == set()

@@ -8,6 +8,7 @@ import pytest
 
 from lab.embedded.faults import LOCK_HOLDER, parse_fault
 from lab.embedded.netconf.device import NetconfDevice
+from lab.embedded.netconf.rpcerror import RpcError
 from tests.lab.netconf_bench import Client, bng, edit_config
 from tests.lab.test_netconf_commit import NS, policy
 
@@ -92,10 +93,10 @@ def test_running_is_not_locked_while_another_session_has_a_commit_to_confirm(
 ) -> None:
     async def scenario() -> None:
         await first.asked("<commit><confirmed/></commit>")
-        error = second.device.stores
-        with pytest.raises(Exception, match="held by session 1"):
-            error.lock(2, "running")
-        error.lock(1, "running")
+        stores = second.device.stores
+        with pytest.raises(RpcError, match="held by session 1"):
+            stores.lock(2, "running")
+        stores.lock(1, "running")
 
     first.run(scenario())
 

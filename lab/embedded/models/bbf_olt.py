@@ -13,7 +13,7 @@ from lab.embedded.device import NodeContext, Simulator
 from lab.embedded.netconf.data import EMPTY, Branch, Data, Listing, merge
 from lab.embedded.netconf.device import NetconfDevice
 from lab.embedded.netconf.schema import Schema, load
-from lab.embedded.pon import Line, PonPlant, PonPort
+from lab.embedded.pon import Line, PonPlant, PonPort, Tags
 
 SCHEMA = Path(__file__).with_name("bbf-olt.yaml")
 TYPES = {"gpon": "gpon", "xgs-pon": "xgs"}
@@ -76,7 +76,7 @@ class BbfOlt:
 
     def running(self, tree: Branch) -> None:
         """Tell the fibre plant which ONTs are expected where, and their tags."""
-        self._plant.provision(self._name, lines(self._name, tree))
+        self._plant.provision(self._name, lines(self._name, tree), lambda: carried(tree))
 
     def state(self, tree: Branch) -> Branch:
         """Return interfaces-state: which ONT is seen, with its power at the OLT in dBm."""
@@ -128,19 +128,20 @@ def _termination(pair: str, tree: Branch) -> str | None:
 
 
 def lines(olt: str, tree: Branch) -> Iterator[Line]:
-    """Yield the line of every v-ani: port from its channel partition, tags from its forwarders."""
-    interfaces = tree.branch("interfaces").listing("interface").entries
-    tags = dict(_tags(tree))
-    for (name,), entry in interfaces.items():
+    """Yield the line of every v-ani; its port is told by its channel partition."""
+    for (name,), entry in tree.branch("interfaces").listing("interface").entries.items():
         v_ani = entry.branch("v-ani")
         serial, partition = v_ani.leaf("expected-serial-number"), v_ani.leaf("channel-partition")
         if serial and partition:
-            port = PonPort(olt, partition.removeprefix("cpart-"))
-            yield Line(serial, port, name, tuple(tags.get(name, ())))
+            yield Line(serial, PonPort(olt, partition.removeprefix("cpart-")), name)
 
 
-def _tags(tree: Branch) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """Follow each 1:1 forwarder from the tags of its network side to the v-ani of its user side."""
+def carried(tree: Branch) -> dict[Tags, str]:
+    """Follow each 1:1 forwarder from the tags of its network side to the ONT of its user side."""
+    return {tags: serial for serial, pairs in _forwarded(tree) for tags in pairs}
+
+
+def _forwarded(tree: Branch) -> Iterator[tuple[str, list[Tags]]]:
     interfaces = tree.branch("interfaces").listing("interface").entries
     for forwarder in tree.at("forwarding", "forwarders").listing("forwarder").entries.values():
         ports = forwarder.branch("ports").listing("port").entries.values()
@@ -148,12 +149,13 @@ def _tags(tree: Branch) -> Iterator[tuple[str, list[tuple[int, int]]]]:
         pairs = [pair for side in sides for pair in _matched(side)]
         for side in sides:
             lower = side.branch("subif-lower-layer").leaf("interface") or ""
-            v_ani = interfaces.get((lower,), EMPTY).branch("olt-v-enet")
-            if name := v_ani.leaf("lower-layer-interface"):
-                yield name, pairs
+            v_enet = interfaces.get((lower,), EMPTY).branch("olt-v-enet")
+            v_ani = interfaces.get((v_enet.leaf("lower-layer-interface") or "",), EMPTY)
+            if serial := v_ani.branch("v-ani").leaf("expected-serial-number"):
+                yield serial, pairs
 
 
-def _matched(side: Branch) -> Iterator[tuple[int, int]]:
+def _matched(side: Branch) -> Iterator[Tags]:
     rules = side.at("inline-frame-processing", "ingress-rule").listing("rule").entries
     for rule in rules.values():
         tags = rule.at("flexible-match", "match-criteria").listing("tag").entries

@@ -50,7 +50,9 @@ class GenericBng:
         entries = tree.branch("subscriber-interfaces").listing("subscriber-interface").entries
         if not entries:
             return Branch()
-        sessions = {key: Branch(dict(self._session(key[0], entry))) for key, entry in entries.items()}
+        sessions = {
+            key: Branch(dict(self._session(key[0], entry))) for key, entry in entries.items()
+        }
         return Branch({"subscriber-state": Branch({"session": Listing(sessions)})})
 
     def _session(self, name: str, entry: Branch) -> Iterator[tuple[str, Data]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import is_
 from typing import Protocol
 
 from lab.embedded.netconf.data import EMPTY, Branch
@@ -67,6 +68,7 @@ class Datastores:
         self._on_startup = on_startup
         self._locks: dict[str, int] = {}
         self._pending: Pending | None = None
+        self._checked: tuple[Branch, Branch] | None = None
         self.running = EMPTY
         self.candidate = EMPTY
         self.startup = EMPTY
@@ -229,7 +231,13 @@ class Datastores:
         self._on_running(tree)
 
     def _check(self, tree: Branch, valid: Branch, index: Index) -> None:
-        if tree is not valid:
-            errors = self._validator.check(valid, index, tree)
-            if errors:
-                raise Errors(errors)
+        if tree is valid or self._known(valid, tree):
+            return
+        errors = self._validator.check(valid, index, tree)
+        if errors:
+            raise Errors(errors)
+        self._checked = (valid, tree)
+
+    def _known(self, valid: Branch, tree: Branch) -> bool:
+        """Say whether this very step was the last one checked: validate, then commit."""
+        return self._checked is not None and all(map(is_, self._checked, (valid, tree)))
