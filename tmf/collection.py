@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 from urllib.parse import quote
 
@@ -109,9 +110,12 @@ def router(
     return api
 
 
+# one model and many references to it: a model per status would cost seconds at the first look at /docs
+_ERROR_BODY = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Error} for status in (400, 401, 403, 404, 405, 409, 413, 415, 500, "default")
-}
+    status: {"description": HTTPStatus(status).phrase, "content": _ERROR_BODY}
+    for status in (400, 401, 403, 404, 405, 409, 413, 415, 500)
+} | {"default": {"description": "Any other refusal", "model": Error}}
 Fields = Annotated[str | None, Parameter(description="Attributes to return, by comma; dots go in")]
 Offset = Annotated[int, Parameter(ge=0)]
 Limit = Annotated[int | None, Parameter(ge=0, le=MAX_LIMIT)]

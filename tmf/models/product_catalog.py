@@ -74,7 +74,7 @@ class BundledPrice(Entity):
     name: Text = None
 
 
-class CharacteristicRelationship(Entity):
+class ProductSpecCharacteristicRelationship(Entity):
     """How a characteristic depends on another one."""
 
     char_spec_seq: Whole = None
@@ -86,7 +86,7 @@ class CharacteristicRelationship(Entity):
 class ProductCharacteristicSpecification(CharacteristicSpecificationBase):
     """A characteristic that products may have."""
 
-    product_spec_char_relationship: list[CharacteristicRelationship] | None = None
+    product_spec_char_relationship: list[ProductSpecCharacteristicRelationship] | None = None
     product_spec_characteristic_value: list[ValueSpecification] | None = None
 
 
@@ -140,7 +140,7 @@ class PriceValue(Wire):
     tax_included_amount: Money | None = None
 
 
-class PriceAlteration(Entity):
+class OfferingPriceAlteration(Entity):
     """A discount or surcharge."""
 
     description: Text = None
@@ -162,7 +162,7 @@ class PriceRefOrValue(CatalogEntity):
     recurring_charge_period_length: Whole = None
     constraint: list[VersionedRef] | None = None
     price: PriceValue | None = None
-    price_alteration: list[PriceAlteration] | None = None
+    price_alteration: list[OfferingPriceAlteration] | None = None
     unit_of_measure: Quantity | None = None
 
 

@@ -25,7 +25,7 @@ from tmf.models.common import (
 )
 
 
-class CharacteristicRelationship(Wire):
+class ResourceSpecCharacteristicRelationship(Wire):
     """How a characteristic depends on another one."""
 
     characteristic_specification_id: Text = None
@@ -39,7 +39,7 @@ class CharacteristicRelationship(Wire):
 class ResourceCharacteristicSpecification(CharacteristicSpecificationBase):
     """A characteristic that resources may have."""
 
-    resource_spec_char_relationship: list[CharacteristicRelationship] | None = None
+    resource_spec_char_relationship: list[ResourceSpecCharacteristicRelationship] | None = None
     resource_spec_characteristic_value: list[ValueSpecification] | None = None
 
 

@@ -33,7 +33,7 @@ from tmf.models.resource import ResourceBase
 ResourceAction = Literal["add", "modify", "delete", "noChange", "no_change"]
 
 
-class ExternalReference(Entity):
+class ResourceOrderExternalReference(Entity):
     """What an order is called elsewhere: {id, owner, entityType}, or TMF641's {name, externalReferenceType}."""
 
     owner: Text = None
@@ -99,7 +99,7 @@ class ResourceOrder(Entity):
     requested_start_date: Date = None
     start_date: Date = None
     state: Text = None
-    external_reference: list[ExternalReference] | None = None
+    external_reference: list[ResourceOrderExternalReference] | None = None
     note: list[Note] | None = None
     order_item: list[ResourceOrderItem] | None = None
     related_party: list[RelatedParty] | None = None

@@ -27,7 +27,7 @@ from tmf.models.common import (
 )
 
 
-class CharacteristicRelationship(Wire):
+class ServiceSpecCharacteristicRelationship(Wire):
     """How a characteristic depends on another one."""
 
     characteristic_specification_id: Text = None
@@ -41,7 +41,7 @@ class CharacteristicRelationship(Wire):
 class ServiceCharacteristicSpecification(CharacteristicSpecificationBase):
     """A characteristic that services may have."""
 
-    char_spec_relationship: list[CharacteristicRelationship] | None = None
+    char_spec_relationship: list[ServiceSpecCharacteristicRelationship] | None = None
     characteristic_value_specification: list[ValueSpecification] | None = None
 
 
