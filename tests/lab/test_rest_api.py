@@ -293,6 +293,19 @@ def test_an_ont_that_was_up_before_its_endpoint_informs_at_once(
     assert acs.get(f"{ENDPOINT}/inform").json()["lastInform"] is not None
 
 
+def test_an_acs_without_power_hears_nothing(bench: Bench, acs_node: Node) -> None:
+    port = PonPort("olt-east-07", "pon1")
+    with client(bench, acs_node) as acs:
+        acs.put(ENDPOINT, json=CPE)
+    bench.call(acs_node.simulator.stop())
+    bench.pon.provision("olt-east-07", [Line(SERIAL, port, "vani-pon1-7")])
+    bench.pon.plug(SERIAL, port)
+    bench.pon.unplug(SERIAL)
+    bench.call(acs_node.simulator.start())
+    with client(bench, acs_node) as acs:
+        assert acs.get(f"{ENDPOINT}/inform").json() == {"lastInform": None}
+
+
 def test_a_cpe_that_stays_up_informs_again(bench: Bench) -> None:
     node = bench.start("acs-3", "acs", labels={"sim-inform-interval": "0.05"})
     port = PonPort("olt-east-07", "pon1")

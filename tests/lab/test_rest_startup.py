@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -24,7 +25,11 @@ def test_fifty_nodes_start_in_two_seconds(tmp_path: Path) -> None:
         for node in nodes:
             bench.call(node.simulator.start())
         took = time.perf_counter() - start
+        trusting = ssl.create_default_context(cafile=bench.ca)
         for node in nodes:
-            with socket.create_connection((node.context.host, node.port), timeout=5):
-                pass
+            with (
+                socket.create_connection((node.context.host, node.port), timeout=5) as plain,
+                trusting.wrap_socket(plain, server_hostname=node.context.host) as session,
+            ):
+                assert session.version() == "TLSv1.3"
     assert took < LIMIT_S

@@ -22,6 +22,7 @@ LOG = logging.getLogger("lab.https")
 MAX_BODY: Final = 16 * 1024 * 1024
 CHUNK: Final = 65536
 HANDSHAKE_S: Final = 10
+GOODBYE_S: Final = 2
 _WITHOUT_BODY: Final = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
@@ -83,6 +84,10 @@ class HttpsServer:
         """Close the port and cut every connection; requests in work are carried to their end."""
         server, self._server = self._server, None
         if server is not None:
+            # A connection that was accepted but not yet attached to the server leaks its socket
+            # when the server is closed under it: let those in first.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
             server.close()
         for writer in self._open.values():
             writer.transport.abort()
@@ -104,17 +109,28 @@ class HttpsServer:
         assert task is not None
         self._open[task] = writer
         try:
-            # Not by start_server: what is still in its handshake then could not be cut by a stop.
-            await writer.start_tls(self._context, ssl_handshake_timeout=HANDSHAKE_S)
-            await _Conversation(self._handler, reader, writer).run()
-        except (OSError, DropConnection):
-            writer.transport.abort()
+            await self._converse(reader, writer)
+            await _say_goodbye(writer)
         except asyncio.CancelledError:
             LOG.debug("connection cut by a stop")
+        except (OSError, DropConnection):
+            LOG.debug("connection lost")
         finally:
+            writer.transport.abort()
             del self._open[task]
-            with contextlib.suppress(OSError):
-                writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Not by start_server: what is still in its handshake then could not be cut by a stop.
+        await writer.start_tls(self._context, ssl_handshake_timeout=HANDSHAKE_S)
+        await _Conversation(self._handler, reader, writer).run()
+
+
+async def _say_goodbye(writer: asyncio.StreamWriter) -> None:
+    """Close TLS in order, but not for ever: a client that is gone answers no close_notify."""
+    writer.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GOODBYE_S):
+            await writer.wait_closed()
 
 
 class _Conversation:
