@@ -20,7 +20,6 @@ from activation.drivers.base import DriverError
 from activation.errors import BatchNotFound
 from activation.fleet import Fleet
 from activation.fragments import BASE, Owner
-from activation.journal import Record
 from activation.leaves import Leaves
 from activation.model import (
     ChangeOutcome,
@@ -30,7 +29,7 @@ from activation.model import (
     DevicePlan,
 )
 from activation.phases import BatchSettings, Phases
-from activation.plan import Gear, Lookup, Planner
+from activation.plan import Gear, IntendedState, Lookup, Planner
 from activation.platform import Platforms, Rendered
 from activation.recovery import OnSettled, Patience, Recovery
 from activation.verify import Question, Reader, Verdict, ask
@@ -272,13 +271,11 @@ class Activation:
         times = self._settings.batch
         patience = Patience(self._database, self._stopping, times.pause_s)
         phases = Phases(self._fleet, self._reader, times)
-        recovery = Recovery(self._database, phases, times, patience, self._keep, on_settled)
+        keeper = IntendedState(self._planner)
+        recovery = Recovery(self._database, phases, times, patience, keeper, on_settled)
         return Runner(
             self._database, phases, recovery, patience, times, self._planner.plan, self.present
         )
-
-    def _keep(self, tx: Tx, record: Record) -> None:
-        self.settle(tx, record.plan)
 
     def _inspected(
         self, plan: DevicePlan, shown: Leaves | DriverError, warnings: list[str]

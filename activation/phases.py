@@ -36,6 +36,17 @@ class BatchSettings:
     pause_s: float = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What a device has after undoing.
+
+    `differences`: where it is not as it was before; `shared_left`: shared objects that the change ensured are there.
+    """
+
+    differences: tuple[Difference, ...]
+    shared_left: bool
+
+
 class Phases:
     """The phases of batches, by name of the batch."""
 
@@ -121,26 +132,22 @@ class Phases:
 
         self._each(plans, work)
 
-    def revert(
-        self, name: str, plans: Sequence[DevicePlan]
-    ) -> dict[str, list[Difference] | DriverError]:
-        """Undo the change: cancel by name, and send the inverse where that was not enough.
+    def revert(self, name: str, plans: Sequence[DevicePlan]) -> dict[str, Undone | DriverError]:
+        """Undo the change: cancel by name, and send the inverse where that was not enough."""
 
-        Returns what is not as it was before, which is nothing when all is well.
-        """
-
-        async def work(plan: DevicePlan, driver: Driver) -> list[Difference]:
+        async def work(plan: DevicePlan, driver: Driver) -> Undone:
             if plan.mode == Mode.CONFIRMED.value:
                 await driver.cancel(name)
                 await driver.unlock(name)
-            left = not_reverted(plan, await self._reader.read_plan(plan, driver))
-            if left:
+            shown = await self._reader.read_plan(plan, driver)
+            if not_reverted(plan, shown):
                 for edit in plan.inverse:
                     await driver.apply(edit)
-                left = not_reverted(plan, await self._reader.read_plan(plan, driver))
+                shown = await self._reader.read_plan(plan, driver)
                 await driver.save()
             await driver.unlock(name)
-            return left
+            left = not plan.ensured.isdisjoint(shown)
+            return Undone(tuple(not_reverted(plan, shown)), shared_left=left)
 
         return self._each(plans, work)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from activation import fragments, shared
 from activation.drivers.base import Mode
 from activation.errors import DeviceNotManaged, FragmentConflict
 from activation.fragments import FragmentChange, Owner
+from activation.journal import Record
 from activation.leaves import Leaves, leaf_tuple, missing_or_changed, path_text
 from activation.model import ChangePlan, ChangeRequest, DevicePlan
 from activation.platform import Platform, Platforms, Rendered, SharedKey
@@ -87,6 +88,24 @@ class Planner:
                 details={"device": name, "adminState": device.admin_state},
             )
         return Gear(device, self._platforms.get(device.platform), self._mode(device))
+
+
+class IntendedState:
+    """Keeps what batches made of the intended state (`recovery.Keeper`)."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+
+    def keep(self, tx: Tx, record: Record) -> None:
+        """Keep what a batch made of the intended state."""
+        settle(tx, self._planner.evolve(tx, record.request), record.request.order_id)
+
+    def keep_shared(self, tx: Tx, record: Record, devices: Collection[str]) -> None:
+        """Keep the shared objects that an undone batch left on devices, without users: they are swept."""
+        evolution = self._planner.evolve(tx, record.request)
+        for device in devices:
+            made = evolution.made.get(device, {})
+            _make(tx, evolution.gear[device].platform, device, made, record.request.order_id)
 
 
 def settle(tx: Tx, evolution: Evolution, order_id: str | None) -> None:

@@ -7,7 +7,7 @@ already are harmless, and what a device has is always decided by reading it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from activation import journal, outcome
@@ -39,6 +39,18 @@ class OnSettled(Protocol):
 
     def __call__(self, tx: Tx, outcome: ChangeOutcome, /) -> None:
         """Keep what follows from it."""
+        ...
+
+
+class Keeper(Protocol):
+    """Keeps the intended state."""
+
+    def keep(self, tx: Tx, record: Record) -> None:
+        """Keep what a batch made of the intended state."""
+        ...
+
+    def keep_shared(self, tx: Tx, record: Record, devices: Collection[str]) -> None:
+        """Keep the shared objects that an undone batch left on devices, without users: they are swept."""
         ...
 
 
@@ -80,14 +92,14 @@ class Recovery:
         phases: Phases,
         settings: BatchSettings,
         patience: Patience,
-        keep: Callable[[Tx, Record], None],
+        keeper: Keeper,
         on_settled: OnSettled | None,
     ) -> None:
         self._database = database
         self._phases = phases
         self._settings = settings
         self._patience = patience
-        self._keep = keep
+        self._keeper = keeper
         self._on_settled = on_settled
 
     def recover(self, record: Record) -> ChangeOutcome | None:
@@ -101,7 +113,7 @@ class Recovery:
                 result = self.undo(record, why)
             case _:
                 result = self.check(record, why)
-        return None if result.code == ChangeInterrupted.code else result
+        return None if result.transient else result
 
     def check(self, record: Record, why: Json | None) -> ChangeOutcome:
         """Read back; go on to confirm when every device shows the change, else undo.
@@ -147,7 +159,7 @@ class Recovery:
     def settle_in(self, tx: Tx, record: Record, details: Json) -> ChangeOutcome:
         """Settle within a transaction."""
         result = outcome.succeeded(record, details)
-        self._keep(tx, record)
+        self._keeper.keep(tx, record)
         states = {plan.device: CONFIRMED for plan in record.live}
         journal.enter(tx, record, CONFIRMED, states, outcome=outcome.to_json(result))
         journal.release(tx, record.id)
@@ -168,23 +180,30 @@ class Recovery:
         record = self._enter(record, REVERTING, {p.device: REVERTING for p in active}, cause=why)
         self._phases.unlock(record.id, quiet)
         left: dict[str, DevicePlan] = {}
+        shared_left: set[str] = set()
         for mode in (Mode.IMMEDIATE, Mode.CANDIDATE, Mode.CONFIRMED):
-            left |= self._undo([plan for plan in active if plan.mode == mode], record)
+            plans = [plan for plan in active if plan.mode == mode.value]
+            left |= self._undo(plans, record, shared_left)
         states = {plan.device: UNKNOWN if plan.device in left else REVERTED for plan in active}
         states |= {plan.device: ABORTED for plan in quiet}
-        return self._end(record, UNKNOWN if left else REVERTED, states, why)
+        return self._end(record, UNKNOWN if left else REVERTED, states, why, shared_left)
 
-    def _undo(self, plans: Sequence[DevicePlan], record: Record) -> dict[str, DevicePlan]:
+    def _undo(
+        self, plans: Sequence[DevicePlan], record: Record, shared_left: set[str]
+    ) -> dict[str, DevicePlan]:
         """Return what could not be undone."""
         pending = {plan.device: plan for plan in plans}
         refused: dict[str, DevicePlan] = {}
 
         def step() -> bool:
-            for name, left in self._phases.revert(record.id, list(pending.values())).items():
-                if left == []:
-                    del pending[name]
-                elif not (isinstance(left, DriverError) and left.transient):
-                    refused[name] = pending.pop(name)
+            for name, undone in self._phases.revert(record.id, list(pending.values())).items():
+                if isinstance(undone, DriverError):
+                    if not undone.transient:
+                        refused[name] = pending.pop(name)
+                    continue
+                plan = pending.pop(name)
+                refused.update({name: plan} if undone.differences else {})
+                shared_left.update({name} if undone.shared_left else ())
             return not pending
 
         if pending:
@@ -238,11 +257,20 @@ class Recovery:
         with self._database.write() as tx:
             return journal.enter(tx, record, state, devices, cause=cause)
 
-    def _end(self, record: Record, state: str, devices: dict[str, str], why: Json) -> ChangeOutcome:
+    def _end(
+        self,
+        record: Record,
+        state: str,
+        devices: dict[str, str],
+        why: Json,
+        shared_left: Collection[str] = (),
+    ) -> ChangeOutcome:
         with self._database.write() as tx:
             result = outcome.failed(journal.with_states(record, devices), why)
             kept = outcome.to_json(result)
             journal.enter(tx, record, state, devices, cause=why, outcome=kept)
+            if shared_left:
+                self._keeper.keep_shared(tx, record, shared_left)
             if state != UNKNOWN:
                 journal.release(tx, record.id)
         return result

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from activation.codec import CodecError
 from activation.compare import touched
 from activation.drivers.base import DeviceRejected, Driver, DriverError
-from activation.errors import RenderFailed
+from activation.errors import FeatureUnknown, RenderFailed
 from activation.fleet import Fleet
 from activation.leaves import Leaves
 from activation.model import DevicePlan
@@ -89,11 +89,11 @@ def ask(
 
 async def _answer(platforms: Platforms, question: Question, driver: Driver) -> tuple[Verdict, str]:
     platform = platforms.get(question.platform)
-    check = platform.check(question.check)
     try:
+        check = platform.check(question.check)
         selection = platform.fill(check.selection, question.values, question.check)
         answer = await driver.read_state(selection)
-    except (DeviceRejected, RenderFailed) as error:
+    except (DeviceRejected, FeatureUnknown, RenderFailed) as error:
         return "error", error.message
     leaves = _parsed(platform.codec, question.device, answer)
     found = next((value for path, value in leaves.items() if path[-1].endswith(check.leaf)), None)
