@@ -16,7 +16,7 @@ from catalog.errors import CatalogConflict, OfferingNotFound, SpecificationNotFo
 from catalog.model import AnyEntity, Offering, Price, ProductSpec, ResourceSpec, ServiceSpec
 from catalog.tables import catalog_entity as table
 from store import Database, Rx, Tx
-from tmf.collection import BASE_PATHS, href
+from tmf.paths import BASE_PATHS, href
 
 Json = dict[str, Any]
 E = TypeVar("E", bound=AnyEntity)

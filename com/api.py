@@ -10,8 +10,9 @@ from com.products import product_body
 from com.service import Com
 from inventory.collection import InstanceCollection
 from orders.desk import CancelCollection, OrderCollection
-from tmf.collection import BASE_PATHS, Collection, HubPort, ResourceSpec, router
+from tmf.collection import Collection, HubPort, ResourceSpec, router
 from tmf.models import product_ordering as wire
+from tmf.paths import BASE_PATHS
 
 READ = frozenset({"list", "get"})
 CANCEL = READ | {"create"}

@@ -8,8 +8,8 @@ from typing import Any
 from inventory.instances import Cause, Instance, find, put
 from orders.wire import characteristics, moment
 from store import Rx, Tx
-from tmf.collection import BASE_PATHS, href
 from tmf.events import emit
+from tmf.paths import BASE_PATHS, href
 
 Json = dict[str, Any]
 

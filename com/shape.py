@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orders.wire import OrderShape
-from tmf.collection import BASE_PATHS
+from tmf.paths import BASE_PATHS
 
 SHAPE = OrderShape(
     layer="com",

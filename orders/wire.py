@@ -9,8 +9,8 @@ from typing import Any
 
 from orders.model import FINAL, Item, Layer, Order, State
 from store import Tx
-from tmf.collection import href
 from tmf.events import emit
+from tmf.paths import href
 
 Json = dict[str, Any]
 

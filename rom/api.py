@@ -10,8 +10,9 @@ from orders.desk import CancelCollection, OrderCollection
 from rom.handlers import RomParts
 from rom.resources import resource_body
 from rom.service import Rom
-from tmf.collection import BASE_PATHS, Collection, HubPort, ResourceSpec, router
+from tmf.collection import Collection, HubPort, ResourceSpec, router
 from tmf.models import resource_ordering as wire
+from tmf.paths import BASE_PATHS
 
 READ = frozenset({"list", "get"})
 CANCEL = READ | {"create"}

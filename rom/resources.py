@@ -13,8 +13,8 @@ from rom.assign import Assigned
 from rom.states import TMF639, ResourceState
 from store import Rx, Tx
 from store.errors import NotFound
-from tmf.collection import BASE_PATHS, href
 from tmf.events import emit
+from tmf.paths import BASE_PATHS, href
 
 Json = dict[str, Any]
 COMPOSITE, PART = "composite", "part"

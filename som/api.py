@@ -10,8 +10,9 @@ from orders.desk import CancelCollection, OrderCollection
 from som.handlers import SomParts
 from som.service import Som
 from som.services import service_body
-from tmf.collection import BASE_PATHS, Collection, HubPort, ResourceSpec, router
+from tmf.collection import Collection, HubPort, ResourceSpec, router
 from tmf.models import service_ordering as wire
+from tmf.paths import BASE_PATHS
 
 READ = frozenset({"list", "get"})
 CANCEL = READ | {"create"}

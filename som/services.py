@@ -9,8 +9,8 @@ from inventory.instances import Cause, Instance, find, get, put, relate, related
 from orders.wire import characteristics, moment
 from som.states import LIVE, ServiceState
 from store import Rx, Tx
-from tmf.collection import BASE_PATHS, href
 from tmf.events import emit
+from tmf.paths import BASE_PATHS, href
 
 Json = dict[str, Any]
 CFS, RFS = "CFS", "RFS"

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol
-from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Request, Response
 from fastapi import Query as Parameter
@@ -21,20 +20,10 @@ from tmf._json import Doc, without_nulls
 from tmf.errors import InvalidBody
 from tmf.models.common import Error, EventSubscription, EventSubscriptionInput
 from tmf.patch import JsonPatch, MergePatch, Operation, Patch
+from tmf.paths import BASE_PATHS, href
 from tmf.query import MAX_LIMIT, Page, Query
 from tmf.web import TmfResponse
 
-BASE_PATHS: Mapping[str, str] = {
-    "620": "/tmf-api/productCatalogManagement/v4",
-    "622": "/tmf-api/productOrderingManagement/v4",
-    "633": "/tmf-api/serviceCatalogManagement/v4",
-    "634": "/tmf-api/resourceCatalog/v4",
-    "637": "/tmf-api/productInventory/v4",
-    "638": "/tmf-api/serviceInventory/v4",
-    "639": "/tmf-api/resourceInventoryManagement/v4",
-    "641": "/tmf-api/serviceOrdering/v4",
-    "652": "/tmf-api/resourceOrderingManagement/v4",
-}
 Model = type[BaseModel]
 ALL = frozenset({"list", "get", "create", "patch", "delete"})
 
@@ -89,11 +78,6 @@ class ResourceSpec:
     operations: frozenset[str] = ALL
     model: Model | None = None
     not_patchable: frozenset[str] = frozenset({"id", "href"})  # for apply_patch(..., refused=)
-
-
-def href(base_path: str, path: str, id: str) -> str:  # noqa: A002
-    """Return the address of a resource; ids are percent-encoded, slashes too."""
-    return f"{base_path}{path}/{quote(id, safe='')}"
 
 
 def router(

@@ -16,8 +16,8 @@ from urllib.parse import quote
 import httpx
 
 from tmf._json import Doc
-from tmf.collection import BASE_PATHS
 from tmf.errors import InvalidQuery, PortUnreachable, RemoteRefused
+from tmf.paths import BASE_PATHS
 from tmf.ports import key_in, with_key
 
 _TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})

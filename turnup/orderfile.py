@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import InvalidInput
-from tmf.collection import BASE_PATHS
+from tmf.paths import BASE_PATHS
 
 API = {
     "productOrder": BASE_PATHS["622"] + "/productOrder",

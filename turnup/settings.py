@@ -1,18 +1,13 @@
-"""All settings, read here and nowhere else (`TURNUP_*`), and handed down as frozen values."""
+"""How one server runs: frozen values, handed down to the rooms."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from activation.api import ActivationSettings
 from orders.model import EngineSettings
-
-DEFAULT_DATABASE = "sqlite:///turnup.db"
-DEFAULT_SERVER = "http://127.0.0.1:8080"
-DEFAULT_STATE_DIR = ".turnup"
+from turnup.environment import DEFAULT_DATABASE, DEFAULT_STATE_DIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +26,3 @@ class Settings:
     engine_threads: int = 4
     engine: EngineSettings = field(default_factory=EngineSettings)
     activation: ActivationSettings = field(default_factory=ActivationSettings)
-
-
-def database_url(given: str | None, environment: Mapping[str, str] | None = None) -> str:
-    """Return the database URL: as given, else `TURNUP_DATABASE_URL`, else a file in the working folder."""
-    return given or (environment or os.environ).get("TURNUP_DATABASE_URL") or DEFAULT_DATABASE
-
-
-def server_url(given: str | None) -> str:
-    """Return the server that client commands talk to."""
-    return (given or os.environ.get("TURNUP_SERVER") or DEFAULT_SERVER).rstrip("/")
-
-
-def state_dir(given: Path | None) -> Path:
-    """Return the folder for labs and other state."""
-    return given or Path(os.environ.get("TURNUP_STATE_DIR") or DEFAULT_STATE_DIR)
-
-
-def environment_name() -> str:
-    """Return which environment this server is (`TURNUP_ENVIRONMENT`, default lab)."""
-    return os.environ.get("TURNUP_ENVIRONMENT") or "lab"

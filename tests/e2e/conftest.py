@@ -17,7 +17,7 @@ import uvicorn
 from lab import api as lab
 from lab.api import LabInfo
 from orders.model import EngineSettings
-from tmf.collection import BASE_PATHS
+from tmf.paths import BASE_PATHS
 from turnup.application import Application
 from turnup.data import catalog_folders
 from turnup.orderfile import API, fill, json_object, layer_of

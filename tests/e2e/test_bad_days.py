@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import ORDERS, Server
-from tmf.collection import BASE_PATHS
+from tmf.paths import BASE_PATHS
 
 PRODUCT_ORDER = BASE_PATHS["622"] + "/productOrder"
 CANCEL = BASE_PATHS["622"] + "/cancelProductOrder"

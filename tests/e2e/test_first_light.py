@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.conftest import Server
-from tmf.collection import BASE_PATHS
+from tmf.paths import BASE_PATHS
 
 
 def test_new_modify_cease_leave_no_trace(server_on: Server) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from store.errors import TurnupError
-from turnup.settings import server_url
+from turnup.environment import server_url
 
 Json = Any
 

@@ -19,7 +19,7 @@ def upgrade(
     database: Annotated[str | None, typer.Option(help="URL (TURNUP_DATABASE_URL)")] = None,
 ) -> None:
     """Apply all migrations that are missing."""
+    from turnup.environment import database_url
     from turnup.migrate import upgrade as migrate
-    from turnup.settings import database_url
 
     typer.echo(f"schema is at {migrate(database_url(database))}")

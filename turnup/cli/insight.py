@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from store.errors import NotFound
-from tmf.collection import BASE_PATHS
+from tmf.paths import BASE_PATHS
 from turnup.cli._client import Client, Output, OutputOption, ServerError, ServerOption, show
 
 Json = dict[str, Any]

@@ -111,7 +111,7 @@ def unplug(node: str, lab: LabName = None, state_dir: StateDir = None) -> None:
 
 
 def _state(given: Path | None) -> Path:
-    from turnup.settings import state_dir
+    from turnup.environment import state_dir
 
     return state_dir(given)
 

@@ -26,9 +26,10 @@ def serve(
 ) -> None:
     """Run the server on this machine."""
     from turnup.data import catalog_folders
+    from turnup.environment import database_url, environment_name
+    from turnup.environment import state_dir as state
     from turnup.server import run_server
-    from turnup.settings import Settings, database_url, environment_name
-    from turnup.settings import state_dir as state
+    from turnup.settings import Settings
 
     if host not in LOOPBACK:
         raise InvalidInput(

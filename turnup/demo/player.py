@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tmf.collection import BASE_PATHS
+from tmf.paths import BASE_PATHS
 from turnup.cli._client import Client
 from turnup.demo.listener import Listener
 from turnup.demo.processes import World

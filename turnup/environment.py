@@ -1,0 +1,31 @@
+"""The environment variables (`TURNUP_*`), read here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+DEFAULT_DATABASE = "sqlite:///turnup.db"
+DEFAULT_SERVER = "http://127.0.0.1:8080"
+DEFAULT_STATE_DIR = ".turnup"
+
+
+def database_url(given: str | None, environment: Mapping[str, str] | None = None) -> str:
+    """Return the database URL: as given, else `TURNUP_DATABASE_URL`, else a file in the working folder."""
+    return given or (environment or os.environ).get("TURNUP_DATABASE_URL") or DEFAULT_DATABASE
+
+
+def server_url(given: str | None) -> str:
+    """Return the server that client commands talk to."""
+    return (given or os.environ.get("TURNUP_SERVER") or DEFAULT_SERVER).rstrip("/")
+
+
+def state_dir(given: Path | None) -> Path:
+    """Return the folder for labs and other state."""
+    return given or Path(os.environ.get("TURNUP_STATE_DIR") or DEFAULT_STATE_DIR)
+
+
+def environment_name() -> str:
+    """Return which environment this server is (`TURNUP_ENVIRONMENT`, default lab)."""
+    return os.environ.get("TURNUP_ENVIRONMENT") or "lab"
