@@ -55,7 +55,8 @@ def dump(document: Any) -> str | None:
 
 def load(rx: Rx, stored: Any) -> Any:
     """Read a JSON column: text on SQLite, already parsed on PostgreSQL."""
-    return json.loads(stored) if stored is not None and rx.dialect == "sqlite" else stored
+    # a column of type JSON has numeric affinity on SQLite: a bare number comes back as one, not as text
+    return json.loads(stored) if isinstance(stored, str) and rx.dialect == "sqlite" else stored
 
 
 def serialise_instances(tx: Tx, instances: Iterable[str]) -> None:

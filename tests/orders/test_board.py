@@ -174,6 +174,28 @@ def test_what_act_returns_reaches_record_and_is_kept(bench: Bench) -> None:
     assert [task.result for task in bench.tasks(order_id).values()] == [{"did": "a"}, {"own": 1}]
 
 
+@pytest.mark.parametrize("result", [0, 7, -1.5, True, "text", "12", [], {"a": [1, None]}, None])
+def test_any_json_is_a_result(bench: Bench, result: Any) -> None:
+    order_id = bench.order("1")
+    bench.on("work@1", act=lambda _task: result)
+    bench.add(order_id, bench.spec("a", kind="work@1"))
+    bench.run()
+    kept = bench.tasks(order_id)["a"].result
+    assert (kept, type(kept)) == (result, type(result))
+
+
+def test_a_result_that_is_not_json_is_held(bench: Bench) -> None:
+    order_id = bench.order("1")
+    bench.on("work@1", act=lambda _task: object())
+    bench.add(order_id, bench.spec("a", kind="work@1"))
+    for _ in range(10):
+        bench.run()
+        bench.clock.advance(timedelta(seconds=1))
+    with bench.database.read() as rx:
+        (fallout,) = bench.ledger.fallouts(rx)
+    assert (fallout.code, fallout.details) == ("INTERNAL_ERROR", {"class": "TypeError"})
+
+
 def test_transient_trouble_is_tried_three_times_within_ten_seconds(bench: Bench) -> None:
     order_id = bench.order("1")
     times = []

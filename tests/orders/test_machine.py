@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -165,8 +164,16 @@ class Machine(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         outcome=st.sampled_from(
-            [Done(), Done(), Retry("x"), Retry("x", 0.0), Wait("k1"), Wait("k2"), Hold("H", "h")]
-            + [Failed("F", "f")]
+            [
+                Done(),
+                Done(),
+                Retry("x"),
+                Retry("x", 0.0),
+                Wait("k1"),
+                Wait("k2"),
+                Hold("H", "h"),
+                Failed("F", "f"),
+            ]
         ),
     )
     def finish(self, data: st.DataObject, outcome: Outcome) -> None:
@@ -336,8 +343,8 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(store: Database) -> Iterator[type[Machine]]:
-    yield type("BoundMachine", (Machine,), {"database": store})
+def machine(store: Database) -> type[Machine]:
+    return type("BoundMachine", (Machine,), {"database": store})
 
 
 def test_the_ledger_does_what_the_model_says(machine: type[Machine], store: Database) -> None:
