@@ -15,7 +15,7 @@ import httpx
 from lab import api as lab
 from store.errors import TurnupError
 
-START_LIMIT_S = 20.0
+START_LIMIT_S = 60.0
 
 
 class DemoFailed(TurnupError):
