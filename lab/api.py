@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -401,6 +401,9 @@ def _stop(directory: Path) -> None:
         if time.monotonic() > deadline:
             raise LabError("LAB_RUNNING", f"lab {directory.name} does not end; kill {lab['pid']}")
         time.sleep(0.02)
+    with suppress(ChildProcessError):
+        # Only if it is a child of ours: a long-lived parent would keep a zombie.
+        os.waitpid(lab["pid"], 0)
 
 
 def _open(port: int) -> bool:

@@ -20,8 +20,9 @@ from lab.embedded.netconf.render import to_xml
 from lab.embedded.netconf.rpcerror import BASE, RpcError
 from lab.embedded.netconf.schema import load
 from lab.embedded.netconf.validate import Index, Validator
+from tests.lab.lines import RATES
 from tests.lab.netconf_bench import Client, edit_config, olt
-from tests.lab.test_netconf_validate import EDITS, RATES
+from tests.lab.test_netconf_validate import EDITS
 
 YANG = Path(__file__).parents[2] / "../shared/yang"
 
