@@ -117,10 +117,7 @@ FAULTS: list[tuple[str, Fault, str, str]] = [
 def test_each_fault_is_found(shipped: CatalogData, fault: Fault, code: str, words: str) -> None:
     findings = found(shipped, fault)
     assert any(c == code and (words in m or words in w) for c, w, m in findings), findings
-    assert all(
-        where.startswith(("superfibre/", "mobile/", "sdwan/", "catalogs/"))
-        for _, where, _ in findings
-    )
+    assert all(where.startswith("catalogs/") for _, where, _ in findings)
 
 
 def test_unequal_maps_of_equal_precedence(shipped: CatalogData) -> None:

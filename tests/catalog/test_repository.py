@@ -153,7 +153,7 @@ APIS: dict[str, tuple[Kind, ...]] = {
 def test_entities_are_listed_filtered_and_read(client: Client) -> None:
     base = BASE_PATHS["620"]
     listed = client("GET", f"{base}/productOffering", params={"fields": "name", "sort": "id"})
-    assert listed.headers["X-Total-Count"] == "5"
+    assert listed.headers["X-Total-Count"] == "7"
     assert "SuperFibre 200 Home" in {entry["name"] for entry in listed.json()}
     one = client("GET", f"{base}/productOffering/PO-SF200H").json()
     assert one["href"] == f"{base}/productOffering/PO-SF200H"

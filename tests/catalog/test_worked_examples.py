@@ -1,4 +1,4 @@
-"""4G Essential Plus and Managed SD-WAN Gold: the targets and the execution order of the source."""
+"""The other four worked examples: the targets and the execution order of the source, by data alone."""
 
 from __future__ import annotations
 
@@ -162,3 +162,68 @@ def test_a_second_circuit_leaves_the_first_alone(change: Change) -> None:
     deltas = change(("PO-SDWAN-G01", HUB), ("PO-SDWAN-G01", more))
     assert actions(deltas) == {"add": ["dia[dia-0]", "ipam[dia-0]"]}
     assert waves(deltas) == [{"ipam[dia-0]"}, {"dia[dia-0]"}]
+
+
+def test_enterprise_fibre_has_six_targets_in_the_order_of_the_source(
+    change: Change, line: Line, catalog: Catalog
+) -> None:
+    site = ("PO-EFCG-01", {"siteName": "HQ"})
+    assert waves(change(None, site)) == [
+        {"olt"},
+        {"bng", "ipam"},
+        {"qos"},
+        {"ztp"},
+        {"probe"},
+    ]
+    assert targets(catalog, line.target(*site)) == {
+        "OLT/EMS", "BNG", "IPAM", "QoS", "ACS/ZTP", "SLA probe",
+    }  # fmt: skip
+
+
+def test_enterprise_sites_are_rolled_out_wave_after_wave(line_of: Lines) -> None:
+    order = []
+    for name, wave in (("pilot", 0), ("one", 1), ("uno", 1), ("two", 2)):
+        values = {"siteName": name, "wave": wave}
+        target = line_of(name).target("PO-EFCG-01", values)
+        order.append(LineDelta(name, values, delta(target, []), target))
+    assert line_order(order) == {
+        "pilot": (),
+        "one": ("pilot",),
+        "uno": ("pilot",),
+        "two": ("one", "pilot", "uno"),
+    }
+    stages = {x.line: {d.stage for d in x.deltas if d.stage} for x in order}
+    assert stages == {"pilot": {"Pilot"}, "one": {"Wave 1"}, "uno": {"Wave 1"}, "two": {"Wave 2"}}
+
+
+FLEET = ("PO-5GFCP-01", {"fleet": "FleetConnect", "vehicles": 500, "pilotVehicles": 50})
+
+
+def test_fleet_targets_in_the_order_of_the_source(
+    change: Change, line: Line, catalog: Catalog
+) -> None:
+    urllc, embb = "[1-000001]", "[1-000002]"
+    per_slice = {f"{key}{s}" for key in ("nssf", "udm", "pcf") for s in (urllc, embb)}
+    assert waves(change(None, FLEET)) == [
+        {f"nsmf{urllc}", f"nsmf{embb}"},
+        per_slice,
+        {"esimPilot"},
+        {"esimBulk"},
+        {"portal"},
+    ]
+    assert targets(catalog, line.target(*FLEET)) == {
+        "NSMF", "NSSF", "UDM/UDR", "PCF", "SM-DP+", "fleet portal",
+    }  # fmt: skip
+
+
+def test_the_fleet_has_a_profile_for_each_device_the_pilot_first(line: Line) -> None:
+    found = {d.key: d for d in line.target(*FLEET)}
+    batches = {d.stage: d.inputs["profiles"] for d in found.values() if d.stage}
+    assert batches == {"pilot": 100, "bulk": 900}
+    slice_ = found["nsmf[1-000001]"].inputs
+    assert (slice_["latencyMs"], slice_["availability"], slice_["mbps"]) == (10, 99.99, None)
+
+
+def test_a_fleet_no_larger_than_its_pilot_needs_no_bulk(line: Line) -> None:
+    small = line.target("PO-5GFCP-01", {**FLEET[1], "vehicles": 50})
+    assert "esimBulk" not in {d.key for d in small}
