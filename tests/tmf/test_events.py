@@ -16,11 +16,12 @@ from sqlalchemy import insert, select, text
 from store import Database, ManualClock, Tx
 from tmf import deliverer as module
 from tmf.callbacks import CallbackPolicy
-from tmf.collection import BASE_PATHS, router
+from tmf.collection import router
 from tmf.deliverer import Deliverer, DeliverySettings
 from tmf.errors import DeliveryNotFound, InvalidQuery, SubscriptionNotFound, install
 from tmf.events import Events, deliveries, emit, events, purge, replay, wants
 from tmf.hub import Hub, subscriptions
+from tmf.paths import BASE_PATHS
 from tmf.tables import delivery
 
 LOOPBACK = CallbackPolicy(allow_loopback=True)

@@ -11,10 +11,11 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from store import Conflict, NotFound, new_id
-from tmf.collection import BASE_PATHS, ResourceSpec, href, router
+from tmf.collection import ResourceSpec, router
 from tmf.errors import InvalidQuery, PortUnreachable, RemoteRefused, install
 from tmf.http_ports import HttpResourceOrdering, HttpServiceOrdering, qualification_request
 from tmf.patch import Patch
+from tmf.paths import BASE_PATHS, href
 from tmf.ports import ResourceOrdering, ServiceOrdering, key_of, with_key
 from tmf.query import Page, Query
 from tmf.resources import (

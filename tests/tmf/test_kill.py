@@ -65,10 +65,12 @@ def test_kill_in_the_middle(store: Database) -> None:
         text=True,
     )
     assert child.stdout
-    for _ in range(30):
-        assert child.stdout.readline() == "handled\n"
-    child.send_signal(signal.SIGKILL)
-    rest = child.communicate()[0].count("handled")
+    try:
+        lines = [child.stdout.readline() for _ in range(30)]
+    finally:
+        child.send_signal(signal.SIGKILL)
+        rest = child.communicate()[0].count("handled")
+    assert lines == ["handled\n"] * 30
     assert 30 + rest < EVENTS, "it was over before it was killed"
     with store.read() as rx:
         done = len(events(rx, correlation="follow-up of 641"))

@@ -13,12 +13,13 @@ from jsonschema import Draft4Validator
 from pydantic import BaseModel, ValidationError
 
 from store import Conflict, Database
-from tmf.collection import BASE_PATHS, ResourceSpec
+from tmf.collection import ResourceSpec
 from tmf.errors import error_body
 from tmf.events import emit, events
 from tmf.models.product_ordering import ProductOrderCreate
 from tmf.models.resource_ordering import ResourceOrderCreate
 from tmf.models.service_ordering import ServiceOrderCreate
+from tmf.paths import BASE_PATHS
 from tmf.resources import RESOURCES
 
 FILES = Path(__file__).parents[2] / "../shared/tmf/specs"

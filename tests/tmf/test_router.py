@@ -11,10 +11,11 @@ import pytest
 from fastapi import FastAPI
 
 from store import NotFound, new_id
-from tmf.collection import BASE_PATHS, ResourceSpec, href, router
+from tmf.collection import ResourceSpec, router
 from tmf.errors import install
 from tmf.models.common import Wire
 from tmf.patch import Patch, apply_patch
+from tmf.paths import BASE_PATHS, href
 from tmf.query import Page, Query
 from tmf.resources import RESOURCES
 
