@@ -83,9 +83,12 @@ def _load(text: str) -> dict[str, Any]:
 
 
 def _flatten(path: Path, body: Any, leaves: Leaves) -> None:
-    if isinstance(body, dict) and (body or len(path) == 1):
-        for name in sorted(body):
-            _flatten((*path, name), body[name], leaves)
+    members = {n: v for n, v in body.items() if v is not None} if isinstance(body, dict) else {}
+    if members or (isinstance(body, dict) and len(path) == 1):
+        for name in sorted(members):
+            _flatten((*path, name), members[name], leaves)
+    elif isinstance(body, dict):
+        leaves[path] = "{}"
     elif body is not None:
         leaves[path] = json.dumps(body, sort_keys=True, ensure_ascii=False)
 

@@ -202,8 +202,10 @@ class XmlCodec:
         if not kind.identity or not text:
             return text
         prefix, colon, name = text.rpartition(":")
-        namespace = element.nsmap.get(prefix if colon else None, "")
-        return f"{self._module(namespace)}:{name}"
+        namespace = element.nsmap.get(prefix if colon else None)
+        if namespace is None and prefix in self._schema.namespaces:
+            return text  # devices that drop the declaration use the module's name as prefix
+        return f"{self._module(namespace or '')}:{name}"
 
     def _module(self, namespace: str) -> str:
         return self._modules.get(namespace) or f"{{{namespace}}}"

@@ -51,7 +51,10 @@ class XmlDialect:
 
     def apply(self, running: str, edit: str) -> str:
         root, change = _parse(running), _parse(edit)
-        self._merge(root, change)
+        emptied: list[etree._Element] = []
+        self._merge(root, change, emptied)
+        for container in emptied:
+            _prune(container)
         return _content(root)
 
     def select(self, running: str, selection: str) -> str:
@@ -64,24 +67,28 @@ class XmlDialect:
                 _append(answer, self._filtered(node, wanted))
         return _content(answer)
 
-    def _merge(self, target: etree._Element, change: etree._Element) -> None:
+    def _merge(
+        self, target: etree._Element, change: etree._Element, emptied: list[etree._Element]
+    ) -> None:
         for node in _elements(change):
             found = self._find(target, node)
             operation = node.get(_OPERATION, "merge")
             if operation in {"delete", "remove"}:
-                _remove(found, node, must_exist=operation == "delete")
+                emptied += _remove(found, node, must_exist=operation == "delete")
             elif operation == "create" and found is not None:
                 raise Refusal("data-exists", f"{_local(node)} exists already", f"/{_local(node)}")
             elif found is None or operation == "replace":
                 _put(target, found, node)
             else:
-                self._merge_into(found, node)
+                self._merge_into(found, node, emptied)
 
-    def _merge_into(self, found: etree._Element, node: etree._Element) -> None:
+    def _merge_into(
+        self, found: etree._Element, node: etree._Element, emptied: list[etree._Element]
+    ) -> None:
         if len(node) == 0:
             found.text = node.text
         else:
-            self._merge(found, node)
+            self._merge(found, node, emptied)
 
     def _find(self, target: etree._Element, node: etree._Element) -> etree._Element | None:
         same = target.findall(node.tag)
@@ -169,19 +176,25 @@ def _put(target: etree._Element, found: etree._Element | None, node: etree._Elem
         target.append(fresh)
 
 
-def _remove(found: etree._Element | None, node: etree._Element, *, must_exist: bool) -> None:
-    if found is not None:
-        _prune(found)
-    elif must_exist:
-        raise Refusal("data-missing", f"{_local(node)} does not exist", f"/{_local(node)}")
+def _remove(
+    found: etree._Element | None, node: etree._Element, *, must_exist: bool
+) -> list[etree._Element]:
+    """Remove an element and return its parent, which may be empty now; later parts of the edit may fill it again."""
+    if found is None:
+        if must_exist:
+            raise Refusal("data-missing", f"{_local(node)} does not exist", f"/{_local(node)}")
+        return []
+    parent = found.getparent()
+    assert parent is not None
+    parent.remove(found)
+    return [parent]
 
 
 def _prune(node: etree._Element) -> None:
-    """Remove `node` and the containers that are empty without it (non-presence containers, RFC 7950 §7.5)."""
+    """Remove containers that are empty (non-presence containers, RFC 7950 §7.5)."""
     parent = node.getparent()
-    assert parent is not None
-    parent.remove(node)
-    if len(parent) == 0 and parent.getparent() is not None:
+    if parent is not None and len(node) == 0:
+        parent.remove(node)
         _prune(parent)
 
 
