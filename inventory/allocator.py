@@ -110,22 +110,24 @@ def take(
     return _record(tx, raw, pool, numbers, wish, exact=value is not None)
 
 
-def confirm(tx: Tx, owner: str) -> tuple[Allocation, ...]:
-    """Make what an owner has reserved active: it does not expire any more. Repeating it changes nothing.
+def confirm(tx: Tx, owner: str, *, pool: str | None = None) -> tuple[Allocation, ...]:
+    """Make what an owner has reserved (in one pool) active: it does not expire any more. Repeating changes nothing.
 
     Raises:
         AllocationNotFound: ALLOCATION_NOT_FOUND, the owner holds nothing, or its reservation has expired.
 
     """
-    now = to_micros(tx.now)
-    Raw(tx).run(
-        "UPDATE allocation SET confirmed_at = ?, expires_at = NULL WHERE owner = ? AND valid_to IS NULL "
-        "AND confirmed_at IS NULL AND (expires_at IS NULL OR expires_at > ?)",
-        now,
-        owner,
-        now,
-    )
-    found = allocations(tx, owner=owner)
+    raw, now = Raw(tx), to_micros(tx.now)
+    for held in held_by(raw, owner):
+        if held.confirmed_at is None and pool in {None, held.pool.id}:
+            raw.run(
+                "UPDATE allocation SET confirmed_at = ?, expires_at = NULL "
+                "WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)",
+                now,
+                held.id,
+                now,
+            )
+    found = allocations(tx, owner=owner, pool=pool)
     if not found:
         raise AllocationNotFound(
             f"{owner!r} holds no value, or its reservation has expired; take one again.",
@@ -171,7 +173,8 @@ def release_by_api(tx: Tx, pool: str, owner: str) -> tuple[Allocation, ...]:
             f"{owner!r} got its value from order {orders[0]}; cease or modify the product to free it.",
             details={"owner": owner, "pool": pool, "order": orders[0]},
         )
-    return _release(raw, held, to_micros(tx.now), None, quarantine=True)
+    used = any(one.confirmed_at is not None for one in held)
+    return _release(raw, held, to_micros(tx.now), None, quarantine=used)
 
 
 def take_shared(
@@ -332,6 +335,9 @@ def _record(
             # the same owner was first in another transaction: its values are the answer
             ranges.give_back(raw, pool.number, numbers)
             return tuple(one.allocation() for one in others)
+        if ranges.holder(raw, pool.number, number) is None:
+            # the same owner was first, and has released again before we could see it: the value is still ours
+            continue
         if exact:
             text = render(pool.kind, pool.params, number)
             raise ranges.explain(raw, pool.number, pool.id, number, text, ranges.Refused(None))

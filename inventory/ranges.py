@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 from inventory.errors import PoolExhausted, ValueQuarantined, ValueTaken
 from inventory.holdings import Held, lapsed
-from inventory.raw import Raw
+from inventory.raw import Raw, Row
 from inventory.types import from_micros
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "exhausted",
     "explain",
     "give_back",
+    "holder",
     "lapsed",
     "lowest",
     "reuse",
@@ -117,32 +119,40 @@ def give_back(raw: Raw, pool: int, values: Sequence[int]) -> None:
 def tidy(raw: Raw, now: int) -> int:
     """Join neighbouring ranges that are free; return how many rows that saved.
 
-    Pools that hand out the longest released first keep their released values apart from fresh space.
+    Pools that hand out the longest released first keep their released values apart from fresh space, and the
+    stripes of a pool stay stripes.
     """
-    saved = 0
-    for pool, reuse_policy in raw.all("SELECT number, reuse FROM pool ORDER BY number"):
-        rows = raw.all(
-            "SELECT id, lo, hi, free_at FROM free_range WHERE pool = ? AND free_at <= ? ORDER BY hi {skip}",
-            pool,
-            now,
+    # one pool's ranges come together, and only of pools that have something to join
+    rows = raw.all(
+        "SELECT a.id, a.lo, a.hi, a.free_at, a.pool, p.reuse, p.stripes FROM free_range a "
+        "JOIN pool p ON p.number = a.pool WHERE a.free_at <= ? AND a.pool IN "
+        "(SELECT pool FROM free_range WHERE free_at <= ? GROUP BY pool HAVING count(*) > 1) "
+        "ORDER BY a.pool, a.hi {skip:a}",
+        now,
+        now,
+    )
+    return sum(
+        _join(
+            raw, list(own), keep_apart=reuse_policy == "oldest" or stripes > 1, striped=stripes > 1
         )
-        saved += _join(raw, rows, keep_apart=reuse_policy == "oldest")
-    return saved
+        for (_, reuse_policy, stripes), own in groupby(rows, key=itemgetter(4, 5, 6))
+    )
 
 
-def _join(raw: Raw, rows: Sequence[tuple[int, int, int, int]], *, keep_apart: bool) -> int:
-    start, saved = {id_: lo for id_, lo, _, _ in rows}, 0
-    for left, right in pairwise(rows):
-        if left[2] + 1 != right[1] or (keep_apart and (left[3] == 0) != (right[3] == 0)):
+def _join(raw: Raw, rows: Sequence[Row], *, keep_apart: bool, striped: bool) -> int:
+    start, free_at, saved = {r[0]: r[1] for r in rows}, {r[0]: r[3] for r in rows}, 0
+    for (left, _, end, *_), (right, begin, *_) in pairwise(rows):
+        fresh = [free_at[left] == 0, free_at[right] == 0]
+        if end + 1 != begin or (keep_apart and fresh[0] != fresh[1]) or (striped and all(fresh)):
             continue
-        start[right[0]] = start[left[0]]
-        free_at = max(left[3], right[3]) if keep_apart else 0
-        raw.run("DELETE FROM free_range WHERE id = ?", left[0])
+        start[right] = start[left]
+        free_at[right] = max(free_at[left], free_at[right]) if keep_apart else 0
+        raw.run("DELETE FROM free_range WHERE id = ?", left)
         raw.run(
             "UPDATE free_range SET lo = ?, free_at = ?, subject = NULL WHERE id = ?",
-            start[right[0]],
-            free_at,
-            right[0],
+            start[right],
+            free_at[right],
+            right,
         )
         saved += 1
     return saved
@@ -157,6 +167,16 @@ def exhausted(raw: Raw, pool: int, id: str, wanted: int, free: int) -> PoolExhau
         f"Pool {id} has {free} free values, {wanted} are needed; extend the pool or release values.{more}",
         details={"pool": id, "free": free, "wanted": wanted, "nextFreeAt": soon},
     )
+
+
+def holder(raw: Raw, pool: int, value: int) -> str | None:
+    """Return who holds a value."""
+    row = raw.one(
+        "SELECT owner FROM allocation WHERE pool = ? AND value = ? AND valid_to IS NULL",
+        pool,
+        value,
+    )
+    return None if row is None else str(row[0])
 
 
 def explain(
@@ -174,12 +194,7 @@ def explain(
             f"{text} of pool {id} was released and rests until {until}; take another value or wait.",
             details={"pool": id, "value": text, "until": until},
         )
-    row = raw.one(
-        "SELECT owner FROM allocation WHERE pool = ? AND value = ? AND valid_to IS NULL",
-        pool,
-        value,
-    )
-    owner = row[0] if row else None
+    owner = holder(raw, pool, value)
     return ValueTaken(
         f"{text} of pool {id} belongs to {owner or 'another transaction'}; take another value.",
         details={"pool": id, "value": text, "owner": owner},
