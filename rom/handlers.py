@@ -33,7 +33,7 @@ from rom.decompose import CHANGE, EXTERNAL
 from rom.model import Action, Group, ResourceItem
 from rom.parse import load_items, of_role
 from rom.verify import service_checks, watch_specs
-from store import Database, Rx, Tx
+from store import Database, Rx, Tx, from_text
 
 Json = dict[str, Any]
 
@@ -88,9 +88,9 @@ class Assign:
             return Retry(cause="allocations changed between plan and assignment", delay_s=0.1)
         for assigned in assignment.items:
             self._keep(tx, order, assigned)
-        self._parts.ledger.add_tasks(
-            tx, order.id, [_task(group, hashes) for group in assignment.groups]
-        )
+        starts = {i.id: str(i.body["startAt"]) for i in order.items if i.body.get("startAt")}
+        tasks = [_task(group, hashes, starts) for group in assignment.groups]
+        self._parts.ledger.add_tasks(tx, order.id, tasks)
         self._finish_unchanged(tx, order, assignment)
         return Done()
 
@@ -337,10 +337,18 @@ def group_args(group: Group) -> Json:
     }
 
 
-def _task(group: Group, hashes: Mapping[str, str]) -> TaskSpec:
+def _task(group: Group, hashes: Mapping[str, str], starts: Mapping[str, str]) -> TaskSpec:
     kind = {CHANGE: "rom.change@1", EXTERNAL: "rom.external@1"}.get(group.kind, "rom.record@1")
     args = group_args(group) | ({"expect": hashes[group.key]} if group.key in hashes else {})
-    return TaskSpec(key=group.key, kind=kind, args=args, needs=group.needs, items=group.items)
+    windows = [from_text(starts[item]) for item in group.items if item in starts]
+    return TaskSpec(
+        key=group.key,
+        kind=kind,
+        args=args,
+        needs=group.needs,
+        items=group.items,
+        run_at=max(windows, default=None),
+    )
 
 
 def _plain(values: Mapping[str, Any] | None) -> Json | None:

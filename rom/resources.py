@@ -180,6 +180,7 @@ def _release(
             shared_by=allocation["sharedBy"],
             user=assigned.item.resource,
             cause=cause,
+            quarantine=quarantine,
         )
     else:
         allocator.release(tx, allocation["owner"], quarantine=quarantine, cause=cause)

@@ -130,6 +130,7 @@ def _resource_item(
             for need in entry["needs"]
             if need in changing
         ],
+        "startAt": entry.get("startAt"),
         "realizes": {
             "serviceId": entry["service"],
             "serviceOrderId": order_id,

@@ -19,7 +19,6 @@ from som.decompose import line_delta, lines_of, resource_order
 from som.parse import ServiceItem, load_items
 from som.states import ServiceState
 from store import Database, Rx, Tx, new_id
-from store.types import from_text
 from tmf.ports import ResourceOrdering
 
 Json = dict[str, Any]
@@ -410,12 +409,10 @@ def _dispatch_spec(line: Json, hashes: Mapping[str, str]) -> TaskSpec:
     args = {"line": line["line"]}
     if line["line"] in hashes:
         args["planHash"] = hashes[line["line"]]
-    starts = [e["startAt"] for e in line["entries"] if e.get("startAt")]
     return TaskSpec(
         key=f"line:{line['line']}",
         kind="som.dispatch@1",
         args=args,
         needs=tuple(f"line:{need}" for need in line.get("after", ())),
         items=tuple(cfs["item"] for cfs in line["services"]),
-        run_at=from_text(min(starts)) if starts else None,
     )

@@ -97,7 +97,9 @@ def test_the_lower_layers_simulate_too(server: Server) -> None:
         assert shown["planHash"]
         assert shown["tree"]
         assert {d["device"] for d in shown["devices"]} >= {"olt-east-07", "agg-1", "bng-1"}
-        assert all(d["inverse"] for d in shown["devices"] if d["device"] in ("olt-east-07", "bng-1"))
+        assert all(
+            d["inverse"] for d in shown["devices"] if d["device"] in ("olt-east-07", "bng-1")
+        )
 
 
 def test_a_device_that_is_down_is_a_warning_and_leaves_no_hash(server: Server) -> None:
