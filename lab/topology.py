@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ class Topology:
     digest: str
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
+    _by_name: Mapping[str, Node] = field(repr=False, compare=False)
+    _peers: Mapping[str, Sequence[tuple[str, str, str]]] = field(repr=False, compare=False)
 
     def node(self, name: str) -> Node:
         """Return the node of that name.
@@ -76,17 +79,13 @@ class Topology:
         Raises:
             LabError: NODE_UNKNOWN.
         """
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise LabError("NODE_UNKNOWN", f"lab {self.name} has no node {name!r}")
+        if name not in self._by_name:
+            raise LabError("NODE_UNKNOWN", f"lab {self.name} has no node {name!r}")
+        return self._by_name[name]
 
-    def peers(self, name: str) -> Iterator[tuple[str, str, str]]:
-        """Yield (own interface, peer, peer's interface) of every link of a node."""
-        for link in self.links:
-            for (node, port), (peer, peer_port) in link.ends():
-                if node == name:
-                    yield port, peer, peer_port
+    def peers(self, name: str) -> Sequence[tuple[str, str, str]]:
+        """Return (own interface, peer, peer's interface) of every link of a node."""
+        return self._peers.get(name, ())
 
 
 def load(file: Path, environment: Mapping[str, str] = os.environ) -> Topology:
@@ -129,7 +128,16 @@ def _topology(raw: Any, file: Path, digest: str) -> Topology:
     name = str(raw.get("name") or file.name.split(".", maxsplit=1)[0])
     if not _NAME.fullmatch(name):
         raise ValueError(f"name {name!r} must be letters, digits, dots and dashes")
-    return Topology(name, file.resolve(), digest, nodes, links)
+    by_name = {node.name: node for node in nodes}
+    return Topology(name, file.resolve(), digest, nodes, links, by_name, _peers(links))
+
+
+def _peers(links: Iterable[Link]) -> Mapping[str, Sequence[tuple[str, str, str]]]:
+    peers: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for link in links:
+        for (node, port), (peer, peer_port) in link.ends():
+            peers[node].append((port, peer, peer_port))
+    return peers
 
 
 def _node(name: str, spec: Mapping[str, Any], inner: Mapping[str, Any]) -> Node:

@@ -223,7 +223,8 @@ def main() -> int:
     parser.add_argument("--owner-pid", type=int)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("asyncssh").setLevel(logging.ERROR)
+    for noisy in ("asyncssh", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         asyncio.run(serve(arguments))
     except LabError as error:

@@ -74,13 +74,8 @@ class Datastores:
         self.startup = EMPTY
 
     def boot(self, startup: Branch) -> None:
-        """Start from `startup`; locks, candidate and a pending commit are gone.
-
-        Raises:
-            Errors: the startup configuration is not valid.
-        """
+        """Start from `startup`, which is valid; locks, candidate and a pending commit are gone."""
         self.power_off()
-        self._check(startup, EMPTY, Index())
         self.startup = self.candidate = startup
         self._activate(startup)
 

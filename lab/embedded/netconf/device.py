@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -17,10 +18,11 @@ from lab.embedded.netconf.data import EMPTY, Branch
 from lab.embedded.netconf.datastores import Datastores, Timer
 from lab.embedded.netconf.edit import Operation
 from lab.embedded.netconf.render import to_xml
-from lab.embedded.netconf.rpcerror import BASE
+from lab.embedded.netconf.rpcerror import BASE, Errors, RpcError
 from lab.embedded.netconf.schema import Schema
 from lab.embedded.netconf.server import Channel, SshListener
 from lab.embedded.netconf.session import Session, parse
+from lab.embedded.netconf.validate import Index, Validator
 
 
 class Model(Protocol):
@@ -122,21 +124,43 @@ class NetconfDevice:
     def _read_startup(self) -> Branch:
         saved = self._startup_file.exists()
         text = self._startup_file.read_text() if saved else _config(self._model.factory_startup())
-        root = parse(text.encode())
-        if root is None:
-            raise ValueError(f"{self._startup_file} is not well-formed XML")
-        tree = edit.apply(self.schema, EMPTY, root, Operation.MERGE)
+        try:
+            tree = _document(self.schema, text)
+        except (ValueError, RpcError, Errors) as error:
+            raise ValueError(f"{self._startup_file}: {error}") from None
         if not saved:
-            self._write_startup(tree)
+            _replace(self._startup_file, _pretty(text))
         return tree
 
     def _write_startup(self, tree: Branch) -> None:
         if tree == EMPTY:
             self._startup_file.unlink(missing_ok=True)
-            return
-        pretty = etree.fromstring(_config(to_xml(self.schema, tree)))
-        etree.indent(pretty)
-        _replace(self._startup_file, etree.tostring(pretty, pretty_print=True))
+        else:
+            _replace(self._startup_file, _pretty(_config(to_xml(self.schema, tree))))
+
+
+@lru_cache(maxsize=64)
+def _document(schema: Schema, text: str) -> Branch:
+    """Return the valid tree of a document; devices of one kind boot from the same.
+
+    Raises:
+        ValueError, RpcError, Errors: it is no XML, or no valid configuration.
+    """
+    root = parse(text.encode())
+    if root is None:
+        raise ValueError("not well-formed XML")
+    tree = edit.apply(schema, EMPTY, root, Operation.MERGE)
+    errors = Validator(schema).check(EMPTY, Index(), tree)
+    if errors:
+        raise Errors(errors)
+    return tree
+
+
+@lru_cache(maxsize=64)
+def _pretty(text: str) -> bytes:
+    root = etree.fromstring(text)
+    etree.indent(root)
+    return etree.tostring(root)
 
 
 def _config(content: str) -> str:

@@ -103,7 +103,7 @@ class ObjectType:
     parents: tuple[Container, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Schema:
     """A whole model."""
 
