@@ -1,12 +1,13 @@
 """A plain Nornir script over Turnup's plug-ins: no server, no database, only a list of devices.
 
-    TURNUP_DEVICE_PASSWORD=... python examples/nornir_script.py devices.json
-    TURNUP_DEVICE_PASSWORD=admin python examples/nornir_script.py .turnup/labs/metro/nornir-simple-inventory.yml
+    turnup lab inspect --output json > lab.json
+    TURNUP_DEVICE_PASSWORD=admin python examples/nornir_script.py lab.json .turnup/labs/metro/ca.pem
 
-`devices.json` is what `turnup device list --output json` prints. Async tasks and ordinary ones run side by side.
+The list may as well come from `turnup device list --output json`. The second argument is the CA of HTTPS devices.
+Async tasks and ordinary ones run side by side.
 """
 
-# ruff: noqa: INP001, T201 - a script for people, not a package
+# ruff: noqa: INP001, T201, PLR2004 - a script for people, not a package
 from __future__ import annotations
 
 import os
@@ -34,10 +35,11 @@ def mode_of(task: Task) -> str:
     return device(task).run(mode)
 
 
-def devices(file: str, password: str) -> Nornir:
+def devices(file: str, ca_path: str | None, password: str) -> Nornir:
     """Return a Nornir object over the devices of `file` that Turnup can configure."""
+    options = {"file": file, "password": password, "ca_path": ca_path}
     nornir = InitNornir(
-        inventory={"plugin": "TurnupInventory", "options": {"file": file, "password": password}},
+        inventory={"plugin": "TurnupInventory", "options": options},
         runner={"plugin": "turnup_async", "options": {"deadline_s": 30}},
         logging={"enabled": False},
     )
@@ -46,7 +48,8 @@ def devices(file: str, password: str) -> Nornir:
 
 def main() -> int:
     """Print one line per device; 1 when any of them did not answer."""
-    nornir = devices(sys.argv[1], os.environ.get("TURNUP_DEVICE_PASSWORD", ""))
+    file, ca_path = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    nornir = devices(file, ca_path, os.environ.get("TURNUP_DEVICE_PASSWORD", ""))
     sizes, modes = nornir.run(size_of_config), nornir.run(mode_of, on_failed=True)
     for name, result in sizes.items():
         print(f"{name:16} mode {modes[name][0]!s:4} {result[0]!s} characters")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import secrets
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from activation.drivers._eapi import Box, as_driver_error, session_name
+from activation.drivers._eapi import Box, as_driver_error, session_name, transport
 from activation.drivers.base import DeviceUnreachable, Endpoint, Mode, SessionDropped
 
 T = TypeVar("T")
@@ -31,6 +32,16 @@ class EosSettings:
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, thread_name_prefix="turnup-napalm")
+
+
+def preload() -> Future[None]:
+    """Import napalm in a thread now, so that the first EOS device need not wait for it (seconds when busy)."""
+    return _threads().submit(_import_napalm)
+
+
+def _import_napalm() -> None:
+    transport()
+    importlib.import_module("napalm.eos")
 
 
 class EosDriver:

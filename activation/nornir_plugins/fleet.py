@@ -115,6 +115,8 @@ class NornirFleet:
         ConnectionPluginRegister.register(NAME, TurnupConnection)
         inventory = TurnupInventory(extras=self._extras()).load()
         for found in self._lookup(names):
+            if found.name not in answers:
+                continue  # a lookup that finds too much must not make us touch other devices
             try:
                 self._add(inventory.hosts, found)
             except DriverError as error:

@@ -3,8 +3,9 @@
     InitNornir(inventory={"plugin": "TurnupInventory", "options": {"file": "devices.json"}},
                runner={"plugin": "turnup_async"})
 
-`devices`: a list of mappings or objects. `file`: the same as JSON or YAML (`turnup device list --output json`),
-or a Nornir SimpleInventory host file as labs write it. Groups are role and platform; labels are host data.
+`devices`: a list of mappings or objects. `file`: the same as JSON or YAML, as `turnup device list --output json` and
+`turnup lab inspect --output json` print it, or a Nornir SimpleInventory host file (`data` may say protocol, host_key
+and ca_path). Groups are role and platform; labels are host data.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from activation.drivers.factory import choose_access, field_of
 from activation.nornir_plugins.connection import NAME
 from store.errors import InvalidInput
 
+NETCONF_PORTS = {830: "netconf", 8830: "netconf"}
+"""What a SimpleInventory host without `protocol` speaks when it has one of these ports; on others, nothing of ours."""
+
 
 class InventoryFileInvalid(InvalidInput):
     """The file is no list of devices."""
@@ -39,7 +43,11 @@ class InventoryFileInvalid(InvalidInput):
 
 
 class TurnupInventory:
-    """Hosts from a device list. `extras` are added to every host's connection options (sessions, credentials ...)."""
+    """Hosts from a device list.
+
+    `username`, `password`, `host_key`, `ca_path`: for hosts that have none of their own.
+    `extras`: added to every host's connection options (sessions, credentials, timeout_s ...).
+    """
 
     def __init__(
         self,
@@ -47,11 +55,14 @@ class TurnupInventory:
         file: str | None = None,
         username: str | None = None,
         password: str | None = None,
+        host_key: str | None = None,
+        ca_path: str | None = None,
         extras: Mapping[str, Any] | None = None,
     ) -> None:
         self._devices = devices
         self._file = file
         self._defaults = Defaults(username=username, password=password)
+        self._trust = {"host_key": host_key, "ca_path": ca_path}
         self._extras = dict(extras or {})
 
     def load(self) -> Inventory:
@@ -94,8 +105,7 @@ class TurnupInventory:
         extras = {
             "device": field_of(device, "name"),
             "protocol": field_of(access, "protocol"),
-            "host_key": field_of(device, "host_key"),
-            "ca_path": field_of(device, "ca_path"),
+            **{name: field_of(device, name) or own for name, own in self._trust.items()},
             "credential_ref": field_of(device, "credential_ref"),
             **self._extras,
         }
@@ -142,8 +152,8 @@ def _entries(content: Any) -> list[Any]:
     match content:
         case list():
             return content
-        case {"devices": list(inner)}:
-            return inner
+        case dict() if content and all(isinstance(entry, list) for entry in content.values()):
+            return [device for devices in content.values() for device in devices]
         case dict() if all(isinstance(entry, dict | None) for entry in content.values()):
             return [_simple(name, entry or {}) for name, entry in content.items()]
         case _:
@@ -158,13 +168,15 @@ def _simple(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     merged = {**data, **extras, "labels": data.get("labels", {}), "name": name}
     merged |= {"platform": fields.get("platform"), "host": fields.get("hostname")}
     port = options.get("port") or fields.get("port")
-    if "endpoints" not in merged and "access" not in merged and port:
+    protocol = extras.get("protocol") or data.get("protocol") or NETCONF_PORTS.get(port or 0)
+    if "endpoints" not in merged and protocol:
+        host, user = options.get("hostname"), options.get("username")
         merged["endpoints"] = [
             {
-                "protocol": extras.get("protocol") or data.get("protocol", "netconf"),
-                "host": options.get("hostname") or fields.get("hostname"),
+                "protocol": protocol,
+                "host": host or fields.get("hostname"),
                 "port": port,
-                "username": options.get("username") or fields.get("username"),
+                "username": user or fields.get("username"),
             }
         ]
     return merged

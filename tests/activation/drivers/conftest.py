@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socketserver
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -300,32 +302,34 @@ def run() -> Iterator[Callable[[Any], Any]]:
         yield runner.run
 
 
+class _Answering(socketserver.StreamRequestHandler):
+    """Reads one request, answers with the server's bytes and closes."""
+
+    def handle(self) -> None:
+        length = 0
+        with suppress(OSError):
+            while line := self.rfile.readline().strip().lower():
+                name, _, value = line.partition(b":")
+                length = int(value) if name == b"content-length" else length
+            self.rfile.read(length)
+            self.wfile.write(self.server.answer)  # type: ignore[attr-defined]
+
+
 @pytest.fixture
 def tls_server() -> Callable[[Bench, bytes], Any]:
-    """`async with tls_server(bench, answer) as port`: answers every request with these bytes and closes."""
+    """`with tls_server(bench, answer) as port`: the same bytes, whatever the request."""
 
-    @asynccontextmanager
-    async def start(bench: Bench, answer: bytes) -> AsyncIterator[int]:
+    @contextmanager
+    def start(bench: Bench, answer: bytes) -> Iterator[int]:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(bench._credentials.cert, bench._credentials.key)
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(answer)
-                await writer.drain()
-                if answer:
-                    writer.close()
-                    async with asyncio.timeout(1):
-                        await writer.wait_closed()
-            writer.transport.abort()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            await server.wait_closed()
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Answering) as server:
+            server.handle_error = lambda *_: None  # type: ignore[method-assign]
+            server.answer = answer  # type: ignore[attr-defined]
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+            yield server.socket.getsockname()[1]
+            server.shutdown()
 
     return start
 

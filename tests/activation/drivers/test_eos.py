@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import pytest
 
@@ -24,10 +26,6 @@ from lab.embedded.eos.router import EosRouter
 from lab.embedded.rest.bench import Bench, Node
 
 ADD = "vlan 7\nname SV7"
-
-
-class Box(Protocol):
-    def text(self) -> str: ...
 
 
 @pytest.fixture
@@ -272,7 +270,7 @@ def test_something_else_answers(
     bench: Bench, endpoint: Endpoint, run: Callable[[Any], Any], answer: bytes, tls_server: Any
 ) -> None:
     async def test() -> None:
-        async with tls_server(bench, answer) as port:
+        with tls_server(bench, answer) as port:
             from dataclasses import replace
 
             driver = EosDriver(replace(endpoint, port=port))
@@ -281,3 +279,16 @@ def test_something_else_answers(
             assert isinstance(caught.value, DeviceUnreachable)
 
     run(test())
+
+
+def test_napalm_is_imported_only_when_asked_for() -> None:
+    code = (
+        "import sys\n"
+        "from activation.drivers.factory import Drivers\n"
+        "from activation.drivers.eos import preload\n"
+        "assert 'napalm' not in sys.modules and 'ncclient' not in sys.modules\n"
+        "preload().result()\n"
+        "assert 'napalm.eos' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -224,7 +224,7 @@ def test_answers(
     kind: type[DriverError],
 ) -> None:
     async def test() -> None:
-        async with tls_server(bench, answer) as port:
+        with tls_server(bench, answer) as port:
             driver = RestDriver(replace(endpoint, port=port))
             await driver.open()
             with pytest.raises(kind) as caught:
@@ -239,7 +239,7 @@ def test_read_that_is_no_json(
     bench: Bench, endpoint: Endpoint, run: Callable[[Any], Any], tls_server: Any
 ) -> None:
     async def test() -> None:
-        async with tls_server(bench, http("200 OK", "<html>")) as port:
+        with tls_server(bench, http("200 OK", "<html>")) as port:
             driver = RestDriver(replace(endpoint, port=port))
             await driver.open()
             with pytest.raises(SessionDropped, match="no JSON"):

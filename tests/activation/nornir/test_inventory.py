@@ -71,6 +71,8 @@ def test_device_that_no_driver_speaks_to_is_a_host_all_the_same() -> None:
     [
         json.dumps([OLT]),
         json.dumps({"devices": [OLT]}),
+        json.dumps({"lab-1": [OLT], "lab-2": []}),
+        json.dumps({"lab-1": [{**OLT, "endpoints": None, "access": [NETCONF]}]}),
         json.dumps(OLT),
         json.dumps([{**OLT, "hostKey": "k", "adminState": "managed"}]),
     ],
@@ -97,6 +99,13 @@ olt-1:
   username: admin
   platform: bbf-olt
   data: {host_key: k, role: olt, labels: {pon: gpon}}
+agg-1:
+  hostname: 127.9.0.2
+  port: 8443
+  data: {protocol: eapi, ca_path: /ca.pem}
+acs-1:
+  hostname: 127.9.0.3
+  port: 8443
 ont-1:
   platform: linux
   hostname: 172.31.40.11
@@ -116,7 +125,18 @@ def test_simple_inventory_of_a_lab(tmp_path: Path) -> None:
         "protocol": "netconf",
         "host_key": "k",
     }
-    assert NAME not in inventory.hosts["ont-1"].connection_options
+    agg = inventory.hosts["agg-1"].connection_options[NAME].extras
+    assert agg == {"device": "agg-1", "protocol": "eapi", "ca_path": "/ca.pem"}
+    for nothing_known in ("acs-1", "ont-1"):
+        assert NAME not in inventory.hosts[nothing_known].connection_options
+
+
+def test_trust_for_hosts_that_have_none_of_their_own() -> None:
+    own, other = {**OLT, "host_key": "own"}, {**OLT, "name": "olt-2"}
+    inventory = TurnupInventory([own, other], host_key="k", ca_path="/ca.pem").load()
+    found = [inventory.hosts[name].connection_options[NAME].extras for name in ("olt-1", "olt-2")]
+    assert [extras and extras["host_key"] for extras in found] == ["own", "k"]
+    assert [extras and extras["ca_path"] for extras in found] == ["/ca.pem", "/ca.pem"]
 
 
 @pytest.mark.parametrize("content", ["- 7", "[{}]", "a: [", "just text"])
