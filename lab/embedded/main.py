@@ -14,6 +14,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -32,6 +33,7 @@ from lab.topology import Node, Topology
 
 log = logging.getLogger("lab")
 OWNER_POLL_S = 0.5
+MAX_FILES = 10240
 
 
 class LabProcess:
@@ -214,8 +216,17 @@ def _report(descriptor: int | None, message: dict[str, Any]) -> None:
         os.close(descriptor)
 
 
+def _allow_many_sockets() -> None:
+    """A thousand devices with a session each need more files than most systems give at first."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(most, MAX_FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def main() -> int:
     """Run the process."""
+    _allow_many_sockets()
     parser = argparse.ArgumentParser(prog="lab.embedded", description="run an embedded lab")
     parser.add_argument("--file", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)

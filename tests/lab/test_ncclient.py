@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import asyncssh
@@ -181,6 +181,23 @@ def test_wrong_passwords_and_other_channels_are_refused(fresh_lab: Lab) -> None:
     status, words = asyncio.run(shell())
     assert status == 1
     assert "NETCONF" in words
+
+
+def test_down_drops_connections_that_have_no_session(fresh_lab: Lab) -> None:
+    access = fresh_lab.node(OLT).access[0]
+
+    async def idle() -> bytes:
+        reader, writer = await asyncio.open_connection(access.host, access.port)
+        assert (await reader.readline()).startswith(b"SSH-2.0-")
+        fresh_lab.fault(OLT, "down")
+        with suppress(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 5)
+        ended = reader.at_eof() or reader.exception() is not None
+        writer.close()
+        return b"ended" if ended else b"open"
+
+    assert asyncio.run(idle()) == b"ended"
+    fresh_lab.clear_faults(OLT)
 
 
 def test_the_bng_answers_too(fresh_lab: Lab) -> None:

@@ -54,9 +54,21 @@ class Channel:
 
 
 class _Login(asyncssh.SSHServer):
-    def __init__(self, username: str, password: str) -> None:
+    def __init__(
+        self, username: str, password: str, open_ones: set[asyncssh.SSHServerConnection]
+    ) -> None:
         self._username = username
         self._password = password
+        self._open = open_ones
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._open.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        if self._connection:
+            self._open.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002
         return True
@@ -81,7 +93,7 @@ class SshListener:
         self._serve = serve
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._channels: set[Channel] = set()
+        self._connections: set[asyncssh.SSHServerConnection] = set()
 
     async def open(self) -> None:
         """Listen."""
@@ -91,7 +103,7 @@ class SshListener:
                 host,
                 port,
                 options=_options(self._host_key),
-                server_factory=lambda: _Login(*self._login),
+                server_factory=lambda: _Login(*self._login, self._connections),
                 process_factory=self._start,
             )
 
@@ -101,8 +113,8 @@ class SshListener:
             self._acceptor.close()
             await self._acceptor.wait_closed()
             self._acceptor = None
-        for channel in tuple(self._channels):
-            channel.cut()
+        for connection in tuple(self._connections):
+            connection.abort()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -118,11 +130,9 @@ class SshListener:
             process.exit(1)
             return
         channel = Channel(process)
-        self._channels.add(channel)
         try:
             await self._serve(channel)
         finally:
-            self._channels.discard(channel)
             channel.close()
 
 
