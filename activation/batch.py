@@ -8,10 +8,11 @@ effect outlives the session.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from activation import fingerprint, journal, outcome
 from activation.compare import Difference, drift
@@ -51,6 +52,7 @@ class Runner:
         self._plan = plan
         self._present = present
         self._turns = Turns()
+        self._queue = Turns()
 
     def run(self, request: ChangeRequest, expect: str | None) -> ChangeOutcome:
         """Return how the change ended; what an earlier call began is brought to its end first.
@@ -60,10 +62,13 @@ class Runner:
         """
         with self._turns.of(request.id):
             found = self._resumed(request)
-            if found is not None:
-                return found
+            return found if found is not None else self._anew(request, expect)
+
+    def _anew(self, request: ChangeRequest, expect: str | None) -> ChangeOutcome:
+        devices = sorted({c.device for c in request.contributions})
+        with self._queue.all_of(devices, self._settings.lease_wait_s) as free:
             try:
-                record = self._begin(request)
+                record = self._begin(request, devices) if free else _busy("of this server", devices)
             except TurnupError as error:
                 return outcome.refused(request, error)
             if record.outcome is not None:
@@ -81,13 +86,12 @@ class Runner:
             return outcome.from_json(record.outcome)
         return None
 
-    def _begin(self, request: ChangeRequest) -> Record:
+    def _begin(self, request: ChangeRequest, devices: Sequence[str]) -> Record:
         """Take the devices, plan under their leases, and keep the batch.
 
         Raises:
             DeviceBusy: other batches hold a device for too long. TurnupError: it cannot be planned.
         """
-        devices = sorted({c.device for c in request.contributions})
         begun: list[Record] = []
         holder = ""
 
@@ -100,12 +104,9 @@ class Runner:
                 self._free(holder)
             return bool(begun)
 
-        if not self._patience.until(self._settings.lease_wait_s, step):
-            raise DeviceBusy(
-                f"Batch {holder} holds a device of {', '.join(devices)}; nothing was sent.",
-                details={"batch": holder, "devices": devices},
-            )
-        return begun[0]
+        if self._patience.until(self._settings.lease_wait_s, step):
+            return begun[0]
+        return _busy(holder, devices)
 
     def _try(self, request: ChangeRequest, devices: Sequence[str]) -> Record:
         batch_id = journal.new_batch_id()
@@ -220,7 +221,7 @@ class Runner:
 
 
 class Turns:
-    """One thread at a time per change."""
+    """One thread at a time per name (of a change, of a device)."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -237,10 +238,19 @@ class Turns:
             self._delist(name)
 
     @contextmanager
-    def if_free(self, name: str) -> Iterator[bool]:
-        """Take the turn only when nobody has it; say whether it was taken."""
+    def all_of(self, names: Sequence[str], wait_s: float) -> Iterator[bool]:
+        """Wait for the turn of several names, given in sorted order; False when it did not come in time."""
+        end = time.monotonic() + wait_s
+        with ExitStack() as stack:
+            yield all(
+                stack.enter_context(self.if_free(name, end - time.monotonic())) for name in names
+            )
+
+    @contextmanager
+    def if_free(self, name: str, wait_s: float = 0.0) -> Iterator[bool]:
+        """Take the turn when it comes in time; say whether it was taken."""
         lock = self._enlist(name)
-        taken = lock.acquire(blocking=False)
+        taken = lock.acquire(timeout=max(wait_s, 0.0))
         try:
             yield taken
         finally:
@@ -261,6 +271,13 @@ class Turns:
                 del self._locks[name]
             else:
                 self._locks[name] = (lock, users - 1)
+
+
+def _busy(holder: str, devices: Sequence[str]) -> NoReturn:
+    raise DeviceBusy(
+        f"Batch {holder} holds a device of {', '.join(devices)}; nothing was sent.",
+        details={"batch": holder, "devices": list(devices)},
+    )
 
 
 class _Held(Exception):

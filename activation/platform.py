@@ -183,6 +183,7 @@ class Platform:
         self.name = name
         self._data = _load(folder / "platform.yaml")
         self._environment = _environment(folder, self._data.codec.family)
+        self._strings: dict[str, jinja2.Template] = {}
 
     @cached_property
     def codec(self) -> Codec:
@@ -273,7 +274,9 @@ class Platform:
 
     def _string(self, text: str, names: Mapping[str, Any], what: str) -> str:
         try:
-            return self._environment.from_string(text).render(names)
+            if text not in self._strings:
+                self._strings[text] = self._environment.from_string(text)
+            return self._strings[text].render(names)
         except _RENDERING as error:
             raise self._failed(what, error) from error
 

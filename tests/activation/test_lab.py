@@ -37,7 +37,7 @@ def metro_line(up: int = 50, down: int = 200) -> list[ContributionChange]:
     trunk = {"sVlan": 1001, "downlink": "Ethernet1", "uplink": f"{ROUTER}/Ethernet10"}
     ip = {"ipv4": "203.0.113.10", "ipv4Mode": "static", "ipv6Prefix": "2001:db8:4000:100::/56"}
     qos = {"up": up, "down": down}
-    said = [
+    said: list[tuple[str, str, str, dict[str, Any]]] = [
         (OLT, "onu", "access", access),
         (OLT, "subscriber-vlan", "vlan", vlan),
         (ROUTER, "trunk-vlan", "vlan", trunk),
@@ -112,7 +112,7 @@ def metro(store: Database, fresh_lab: Lab) -> Iterator[Metro]:
                     name,
                     node.platform or "",
                     node.role,
-                    host=node.host,
+                    host=node.host or "",
                     endpoints=tuple(
                         {
                             "protocol": a.protocol,
