@@ -54,7 +54,7 @@ EDITS = st.one_of(
 
 def verdict(validator: Validator, device: NetconfDevice) -> list[str]:
     tree = device.stores.candidate
-    errors = validator.check(device.stores.running, device.stores._index, tree)
+    errors = validator.check(device.stores.running, device.stores.index, tree)
     return sorted({f"{error.tag} {error.app_tag}" for error in errors})
 
 
@@ -66,7 +66,7 @@ def in_full(validator: Validator, device: NetconfDevice) -> list[str]:
 def same_index(device: NetconfDevice, validator: Validator) -> bool:
     fresh = Index()
     validator.reindex(fresh, EMPTY, device.stores.running)
-    kept = device.stores._index
+    kept = device.stores.index
     referrers = {key: who for key, who in kept.referrers.items() if who}
     return fresh.taken == kept.taken and dict(fresh.referrers) == referrers
 

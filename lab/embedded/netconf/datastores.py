@@ -62,7 +62,7 @@ class Datastores:
     ) -> None:
         self._schema = schema
         self._validator = Validator(schema)
-        self._index = Index()
+        self._index: Index | None = None
         self._start_timer = start_timer
         self._on_running = on_running
         self._on_startup = on_startup
@@ -85,13 +85,21 @@ class Datastores:
             self._pending.timer.cancel()
         self._pending = None
         self._locks.clear()
-        self._index = Index()
+        self._index = None
         self.running = self.candidate = EMPTY
 
     @property
     def pending(self) -> Pending | None:
         """Return the confirmed commit that waits to be confirmed."""
         return self._pending
+
+    @property
+    def index(self) -> Index:
+        """Return the index of running, made when first needed: most devices of a big lab only stand there."""
+        if self._index is None:
+            self._index = Index()
+            self._validator.reindex(self._index, EMPTY, self.running)
+        return self._index
 
     def get(self, datastore: str) -> Branch:
         """Return the tree of a datastore."""
@@ -149,13 +157,13 @@ class Datastores:
         self.check_free(session, STARTUP)
         if self._pending and tree is self.running:
             raise in_use("running is not confirmed yet; confirm or cancel the commit first")
-        self._check(tree, self.running, self._index)
+        self._check(tree)
         self.startup = tree
         self._on_startup(tree)
 
     def validate(self, tree: Branch) -> None:
         """Raise Errors with everything that is wrong in `tree`."""
-        self._check(tree, self.running, self._index)
+        self._check(tree)
 
     # commit
 
@@ -172,7 +180,7 @@ class Datastores:
             is as it was then, its timer included.
         """
         self.check_commit(session, persist_id)
-        self._check(self.candidate, self.running, self._index)
+        self._check(self.candidate)
         before = self._pending.backup if self._pending else self.running
         self._activate(self.candidate)
         if self._pending:
@@ -221,18 +229,19 @@ class Datastores:
         self._activate(pending.backup)
 
     def _activate(self, tree: Branch) -> None:
-        self._validator.reindex(self._index, self.running, tree)
+        if self._index is not None:
+            self._validator.reindex(self._index, self.running, tree)
         self.running = tree
         self._on_running(tree)
 
-    def _check(self, tree: Branch, valid: Branch, index: Index) -> None:
-        if tree is valid or self._known(valid, tree):
+    def _check(self, tree: Branch) -> None:
+        if tree is self.running or self._known(tree):
             return
-        errors = self._validator.check(valid, index, tree)
+        errors = self._validator.check(self.running, self.index, tree)
         if errors:
             raise Errors(errors)
-        self._checked = (valid, tree)
+        self._checked = (self.running, tree)
 
-    def _known(self, valid: Branch, tree: Branch) -> bool:
+    def _known(self, tree: Branch) -> bool:
         """Say whether this very step was the last one checked: validate, then commit."""
-        return self._checked is not None and all(map(is_, self._checked, (valid, tree)))
+        return self._checked is not None and all(map(is_, self._checked, (self.running, tree)))
