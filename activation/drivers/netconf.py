@@ -26,6 +26,8 @@ from activation.drivers.base import (
     SessionDropped,
 )
 
+__all__ = ["NO_SUCH_COMMIT", "NetconfDriver", "NetconfSettings", "SshSettings"]
+
 log = logging.getLogger(__name__)
 LOCK_TAGS = frozenset({"lock-denied", "in-use"})
 NO_SUCH_COMMIT = "no-such-commit"
@@ -127,9 +129,12 @@ class NetconfDriver:
         if not self.holds or self._locked != name:
             return
         self._staged = None
-        await self._call(_rpc.DISCARD)
-        await self._call(_rpc.UNLOCK)
-        self._locked = None
+        try:
+            await self._call(_rpc.DISCARD)
+        finally:
+            if self.alive:
+                await self._call(_rpc.UNLOCK)
+            self._locked = None
 
     async def stage(self, name: str, edits: Sequence[str]) -> None:
         """Load each edit into the candidate with an edit-config of its own.

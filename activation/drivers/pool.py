@@ -54,18 +54,28 @@ class _Slot:
     session: Session | None = None
     reaper: asyncio.TimerHandle | None = None
     closing: asyncio.Task[None] | None = None
+    idle_since: float = 0.0
 
 
 class SessionPool:
     """Lends sessions by endpoint; used only inside one event loop.
 
-    `idle_s`: a session nobody borrowed for so long is closed (unless the device keeps something for it).
+    `idle_s`: a session nobody borrowed for so long is closed; `hold_s` when the device keeps something for it
+    (a batch that was given up must not lock a device for ever; one that lives comes back much sooner).
     `max_opens`: logins at the same time, so that an AAA server is not flooded.
     """
 
-    def __init__(self, make: SessionFactory, *, idle_s: float = 60.0, max_opens: int = 64) -> None:
+    def __init__(
+        self,
+        make: SessionFactory,
+        *,
+        idle_s: float = 60.0,
+        hold_s: float = 900.0,
+        max_opens: int = 64,
+    ) -> None:
         self._make = make
         self._idle_s = idle_s
+        self._hold_s = hold_s
         self._opens = asyncio.Semaphore(max_opens)
         self._slots: dict[Endpoint, _Slot] = {}
 
@@ -129,18 +139,23 @@ class SessionPool:
         return session
 
     def _rest(self, slot: _Slot) -> None:
+        slot.idle_since = asyncio.get_running_loop().time()
+        self._watch(slot)
+
+    def _watch(self, slot: _Slot) -> None:
         if slot.session is not None:
             loop = asyncio.get_running_loop()
             slot.reaper = loop.call_later(self._idle_s, self._reap, slot)
 
     def _reap(self, slot: _Slot) -> None:
         slot.reaper = None
-        if slot.lock.locked() or slot.session is None:
+        session, loop = slot.session, asyncio.get_running_loop()
+        if slot.lock.locked() or session is None:
             return
-        if slot.session.holds and slot.session.alive:
-            self._rest(slot)
+        if session.alive and session.holds and loop.time() - slot.idle_since < self._hold_s:
+            self._watch(slot)
             return
-        slot.closing = asyncio.get_running_loop().create_task(_close(slot))
+        slot.closing = loop.create_task(_close(slot))
 
 
 def _keep_promise(slot: _Slot, endpoint: Endpoint, promised: Mode | None) -> None:

@@ -7,6 +7,7 @@ an ETag → If-Match, an absence → If-None-Match: *; so nobody can slip in bet
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import ssl
@@ -92,8 +93,9 @@ class RestDriver:
         client, self._client = self._client, None
         self._etags.clear()
         if client is not None:
-            closing = asyncio.get_running_loop().create_task(client.aclose())
-            closing.add_done_callback(_ignore)
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the sockets with it
+                closing = asyncio.get_running_loop().create_task(_closed(client))
+                closing.add_done_callback(_ignore)
 
     async def read(self, selection: str) -> str:
         """GET each path of the JSON list `selection`; answer JSON object path → body, null when absent."""
@@ -300,6 +302,10 @@ def _json(body: Any) -> dict[str, Any]:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+async def _closed(client: httpx.AsyncClient) -> None:
+    await client.aclose()
 
 
 def _ignore(task: asyncio.Task[None]) -> None:

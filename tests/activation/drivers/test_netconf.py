@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from lxml import etree
 
 from activation.drivers.base import (
     DeviceLocked,
@@ -217,6 +218,32 @@ def test_reply_without_data_ends_the_session(with_server: Callable[..., Any]) ->
         with pytest.raises(SessionDropped, match="without <data>"):
             await driver.read("")
         assert not driver.alive
+
+    with_server(test)
+
+
+def test_prefixes_bound_above_the_data_stay_bound(with_server: Callable[..., Any]) -> None:
+    async def test(server: NetconfServer, driver: NetconfDriver) -> None:
+        server.script = lambda *_: (
+            '<data xmlns:x="urn:x"><!-- c --><t xmlns="urn:t"><type>x:foo</type></t> <u xmlns="urn:u"/></data>'
+        )
+        content = etree.fromstring(f"<d>{await driver.read('')}</d>")
+        assert [child.tag for child in content] == ["{urn:t}t", "{urn:u}u"]
+        assert content[0].nsmap["x"] == "urn:x"
+
+    with_server(test)
+
+
+def test_failed_discard_unlocks_all_the_same(with_server: Callable[..., Any]) -> None:
+    async def test(server: NetconfServer, driver: NetconfDriver) -> None:
+        await driver.lock("b1")
+        server.script = lambda name, _: (
+            error("operation-failed") if name == "discard-changes" else None
+        )
+        with pytest.raises(DeviceRejected):
+            await driver.unlock("b1")
+        assert server.device.locked_by is None
+        assert not driver.holds
 
     with_server(test)
 
