@@ -89,7 +89,7 @@ class Activation:
 
     def settle(self, tx: Tx, plan: ChangePlan, cause_order: str | None = None) -> None:
         """Keep the intended state as if the plan had been applied (the last phase of a batch, and simulation)."""
-        evolution = self._planner.evolve(tx, plan.request)
+        evolution = self._planner.evolve(tx, plan.request, to_change=False)
         planning.settle(tx, evolution, cause_order or plan.request.order_id)
 
     def sweep(self, rx: Rx, request_id: str, devices: Sequence[str]) -> ChangeRequest | None:

@@ -63,10 +63,10 @@ class Planner:
         devices = (_plan_device(rx, evolution, name) for name in evolution.gear)
         return ChangePlan(request, tuple(devices))
 
-    def evolve(self, rx: Rx, request: ChangeRequest) -> Evolution:
-        """Return what a request changes in the intended state."""
+    def evolve(self, rx: Rx, request: ChangeRequest, *, to_change: bool = True) -> Evolution:
+        """Return what a request changes in the intended state; `to_change`: the devices are still to be changed."""
         gear = {
-            name: self.gear(rx, name)
+            name: self.gear(rx, name, to_change=to_change)
             for name in dict.fromkeys(c.device for c in request.contributions)
         }
         if request.kind == "sweep":
@@ -98,11 +98,13 @@ class IntendedState:
 
     def keep(self, tx: Tx, record: Record) -> None:
         """Keep what a batch made of the intended state."""
-        settle(tx, self._planner.evolve(tx, record.request), record.request.order_id)
+        # A device put into maintenance meanwhile has the change all the same.
+        evolution = self._planner.evolve(tx, record.request, to_change=False)
+        settle(tx, evolution, record.request.order_id)
 
     def keep_shared(self, tx: Tx, record: Record, devices: Collection[str]) -> None:
         """Keep the shared objects that an undone batch left on devices, without users: they are swept."""
-        evolution = self._planner.evolve(tx, record.request)
+        evolution = self._planner.evolve(tx, record.request, to_change=False)
         for device in devices:
             made = evolution.made.get(device, {})
             _make(tx, evolution.gear[device].platform, device, made, record.request.order_id)

@@ -1,7 +1,8 @@
 """XML dialects (NETCONF): leaves are YANG data nodes, edits are the content of `<config>` (RFC 6241 §7.2).
 
 Steps are written as in RFC 7951: `module:name` where the module differs from the parent's, list entries with
-their keys (`interface[name='si-1']`), leaf-list entries with their value (`suboptions[.='circuit-id']`).
+their keys (`interface[name='si-1']`), leaf-list entries with their value (`suboptions[.='circuit-id']`),
+repeated elements that the platform does not name by their place (`rule[#='2']`).
 A list entry has a leaf of its own (value None); so have empty leaves and presence containers that the platform names.
 Values of identities are written with their module. All knowledge of models is in `XmlSchema`, by the end of the
 schema path: `interface/type` is any `type` in any `interface`.
@@ -10,7 +11,8 @@ schema path: `interface/type` is any `type` in any `interface`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -25,6 +27,8 @@ _STEP = re.compile(
     r"^(?:(?P<module>[^:\[\]{}]+|\{[^}]*\}):)?(?P<name>[^\[:]+)(?P<predicates>\[.*\])?$", re.DOTALL
 )
 _PREDICATE = re.compile(r"\[(?P<key>[^=]+)=(?:'(?P<a>[^']*)'|\"(?P<b>[^\"]*)\")\]", re.DOTALL)
+VALUE = "."
+PLACE = "#"
 _REMOVE = ' nc:operation="remove"'
 
 
@@ -76,8 +80,7 @@ class XmlCodec:
         """Return the leaves of the content of `<config>` or `<data>`."""
         root = _parse(text)
         leaves: Leaves = {}
-        for child in _elements(root):
-            self._read(child, (), (), "", leaves)
+        self._read_all(list(_elements(root)), (), (), "", leaves)
         return leaves
 
     def edits(
@@ -149,8 +152,30 @@ class XmlCodec:
             defaults,
         )
 
+    def _read_all(
+        self,
+        elements: Sequence[Any],
+        path: Path,
+        schema_path: Path,
+        namespace: str,
+        leaves: Leaves,
+    ) -> None:
+        """Read siblings; what is repeated and no list that the platform knows is told apart by value or place."""
+        times = Counter(element.tag for element in elements)
+        place: Counter[str] = Counter()
+        for element in elements:
+            place[element.tag] += 1
+            number = place[element.tag] if times[element.tag] > 1 else 0
+            self._read(element, path, schema_path, namespace, leaves, number)
+
     def _read(
-        self, element: Any, path: Path, schema_path: Path, namespace: str, leaves: Leaves
+        self,
+        element: Any,
+        path: Path,
+        schema_path: Path,
+        namespace: str,
+        leaves: Leaves,
+        number: int,
     ) -> None:
         name = etree.QName(element)
         own = name.namespace or ""
@@ -159,11 +184,11 @@ class XmlCodec:
         step = name.localname if own == namespace else f"{self._module(own)}:{name.localname}"
         if kind.keys is not None:
             self._read_entry(element, path, step, schema_path, own, leaves)
-        elif kind.leaf_list:
-            leaves[*path, step + _predicate(".", self._value(element, kind))] = None
+        elif kind.leaf_list or (number and not len(element)):
+            leaves[*path, step + _predicate(VALUE, self._value(element, kind))] = None
         elif len(element):
-            for child in _elements(element):
-                self._read(child, (*path, step), schema_path, own, leaves)
+            step += _predicate(PLACE, str(number)) if number else ""
+            self._read_all(list(_elements(element)), (*path, step), schema_path, own, leaves)
         else:
             self._read_leaf(element, (*path, step), kind, leaves)
 
@@ -191,9 +216,8 @@ class XmlCodec:
             ),
         )
         leaves[entry] = None
-        for child in _elements(element):
-            if etree.QName(child).localname not in kind.keys:
-                self._read(child, entry, schema_path, own, leaves)
+        others = [c for c in _elements(element) if etree.QName(c).localname not in kind.keys]
+        self._read_all(others, entry, schema_path, own, leaves)
         for name, value in kind.defaults:
             leaves.setdefault((*entry, name), value)
 
@@ -231,7 +255,7 @@ class XmlCodec:
             start += f" xmlns={quoteattr(self._namespace(own))}"
         if node.remove:
             start += _REMOVE
-        inner = [(key, value) for key, value in keys if key != "."]
+        inner = [(key, value) for key, value in keys if key not in {VALUE, PLACE}]
         if node.children or inner:
             lines.append(f"{indent}<{start}>")
             for key, value in inner:
@@ -240,7 +264,7 @@ class XmlCodec:
                 self._element(child, below, schema_path, own, depth + 1, lines)
             lines.append(f"{indent}</{name}>")
         else:
-            text = next((value for key, value in keys if key == "."), node.value)
+            text = next((value for key, value in keys if key == VALUE), node.value)
             lines.append(indent + self._leaf(name, start[len(name) :], text, schema_path))
 
     def _leaf(self, name: str, attributes: str, value: str | None, schema_path: Path) -> str:

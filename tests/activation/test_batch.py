@@ -220,17 +220,12 @@ def test_what_is_new_must_not_be_there(world: World) -> None:
     assert outcome.code == "DEVICE_DRIFT"
 
 
-def test_a_shared_object_may_be_there_but_not_otherwise(world: World) -> None:
-    olt = world.network["olt-1"]
-    with world.database.read() as rx:
-        olt.running = _tdp(world, "50000000")
-        assert rx is not None
+def test_a_shared_object_may_be_there_already(world: World) -> None:
+    world.network["olt-1"].running = _tdp("50000000")
     assert world.activation.run(request("o1:line", line())).ok
-    olt.running = ""
-    world.network["bng-1"].running = ""
 
 
-def _tdp(world: World, rate: str) -> str:
+def _tdp(rate: str) -> str:
     return (
         '<xpongemtcont xmlns="urn:bbf:yang:bbf-xpongemtcont"><traffic-descriptor-profiles>'
         "<traffic-descriptor-profile><name>tdp-50m</name><assured-bandwidth>5000000</assured-bandwidth>"
@@ -241,7 +236,7 @@ def _tdp(world: World, rate: str) -> str:
 
 
 def test_a_shared_object_of_other_content_is_drift(world: World) -> None:
-    world.network["olt-1"].running = _tdp(world, "1")
+    world.network["olt-1"].running = _tdp("1")
     assert world.activation.run(request("o1:line", line())).code == "DEVICE_DRIFT"
 
 
@@ -325,3 +320,19 @@ def test_a_conflict_is_refused_at_plan(world: World) -> None:
         for c in rival
     ]
     assert world.activation.run(request("o2:line", other)).code == "FRAGMENT_CONFLICT"
+
+
+def test_maintenance_begun_in_the_middle_does_not_lose_the_change(world: World) -> None:
+    from inventory.devices import patch
+
+    olt = world.network["olt-1"]
+    real = olt.settle
+
+    def settle() -> None:
+        real()
+        with world.database.write() as tx:
+            patch(tx, "bng-1", {"admin_state": "maintenance"})
+
+    olt.settle = settle  # type: ignore[method-assign]
+    assert world.activation.run(request("o1:line", line())).ok
+    assert world.activation.audit("bng-1")["verdict"] == "pass"

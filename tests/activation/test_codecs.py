@@ -250,3 +250,10 @@ def test_rest_edits_are_calls() -> None:
         {"method": "PATCH", "path": "/a", "body": {"x": 2, "o": {"q": None}}},
         {"method": "PUT", "path": "/c", "body": {"z": {}}},
     ]
+
+
+def test_what_the_platform_does_not_know_is_kept_apart() -> None:
+    text = '<x xmlns="urn:x"><a>1</a><a>2</a><b><c>1</c></b><b><c>2</c></b></x>'
+    leaves = OLT.codec.parse(text)
+    assert len(leaves) == 4
+    assert OLT.codec.parse(OLT.codec.text(leaves)) == leaves
