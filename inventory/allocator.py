@@ -282,6 +282,9 @@ def _some(raw: Raw, pool: PoolRow, count: int, wish: _Wish) -> list[int]:
         own = ranges.reuse(raw, pool.number, wish.subject, wish.now)
         if own is not None:
             return [own]
+    if count > 1 and raw.waits:
+        # two that each hold a range and wait for the other's would deadlock: takers of many go one by one
+        raw.one("SELECT number FROM pool WHERE number = ? {lock}", pool.number)
     taken: list[int] = []
     while len(taken) < count:
         run = ranges.lowest(raw, pool.number, wish.now, count - len(taken))

@@ -23,6 +23,7 @@ TurnupError
     ├── ValueTaken              VALUE_TAKEN 409
     ├── ValueQuarantined        VALUE_QUARANTINED 409
     ├── OwnedByOrder            OWNED_BY_ORDER 409
+    ├── Contention              CONTENTION 409 (transient)
     └── NoAccessPath            NO_ACCESS_PATH 409
 """
 
@@ -162,6 +163,14 @@ class OwnedByOrder(Conflict):
 
     code = "OWNED_BY_ORDER"
     reason = "The value belongs to an order"
+
+
+class Contention(Conflict):
+    """Two transactions waited for each other's values; this one was rolled back and can simply be repeated."""
+
+    code = "CONTENTION"
+    reason = "Another transaction wanted the same values at the same moment"
+    transient = True
 
 
 class NoAccessPath(Conflict):

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from inventory.errors import Contention
 from store import Rx
 
 Row = tuple[Any, ...]
+_LOST_RACE = frozenset({"40P01", "40001"})
+"""PostgreSQL's deadlock_detected and serialization_failure: it has rolled this transaction back."""
 
 
 class Raw:
@@ -27,24 +30,30 @@ class Raw:
 
     def run(self, sql: str, *params: object) -> int:
         """Run a statement and return how many rows it touched."""
-        self._cursor.execute(_text(sql, self._dialect), params)
+        self._execute(sql, params)
         return int(self._cursor.rowcount)
 
     def one(self, sql: str, *params: object) -> Row | None:
         """Return the first row of a query."""
-        self._cursor.execute(_text(sql, self._dialect), params)
+        self._execute(sql, params)
         row: Row | None = self._cursor.fetchone()
         return row
 
     def all(self, sql: str, *params: object) -> Sequence[Row]:
         """Return all rows of a query."""
-        self._cursor.execute(_text(sql, self._dialect), params)
+        self._execute(sql, params)
         rows: Sequence[Row] = self._cursor.fetchall()
         return rows
 
-    def many(self, sql: str, rows: Sequence[Row]) -> None:
-        """Run a statement once per row."""
-        self._cursor.executemany(_text(sql, self._dialect), rows)
+    def _execute(self, sql: str, params: tuple[object, ...]) -> None:
+        try:
+            self._cursor.execute(_text(sql, self._dialect), params)
+        except Exception as error:
+            if getattr(error, "sqlstate", None) in _LOST_RACE:
+                raise Contention(
+                    "Another transaction wanted the same values in another order; nothing was changed, try again."
+                ) from error
+            raise
 
 
 def loads(stored: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from sqlalchemy import select
 
 from inventory import allocator, pools
 from inventory.allocator import Allocation
+from inventory.errors import Contention
 from inventory.tables import allocation, free_range
 from inventory.tables import pool as pool_table
 from store import Database, TurnupError, Tx
@@ -202,3 +204,27 @@ def test_a_storm_of_processes_leaves_an_exact_partition(store: Database) -> None
     assert ends.total() == 3 * 40
     assert set(ends) <= ALLOWED
     partition(store, "s-vlan@bng")
+
+
+def test_a_deadlock_is_told_as_something_to_repeat(store: Database) -> None:
+    with store.write() as tx:
+        for scope in ("a", "b"):
+            pools.create_pool(tx, "s-vlan", scope, first=1, last=9)
+    both = threading.Barrier(2)
+
+    def cross(first: str, second: str) -> str:
+        try:
+            with store.write() as tx:
+                allocator.take(tx, kind="s-vlan", scope=first, owner=f"{first}{second}")
+                if store.dialect == "postgresql":
+                    both.wait()
+                allocator.take(tx, kind="s-vlan", scope=second, owner=f"{first}{second}")
+        except Contention as lost:
+            return f"{lost.code} {lost.transient}"
+        return "done"
+
+    with ThreadPoolExecutor(2) as two:
+        ends = sorted(two.map(cross, "ab", "ba"))
+    assert ends == (["CONTENTION True", "done"] if store.dialect == "postgresql" else ["done", "done"])
+    partition(store, "s-vlan@a")
+    partition(store, "s-vlan@b")
