@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activation.leaves import Path, below, leaves_of, path_text
-from activation.model import DevicePlan, Leaf
+from activation.model import DevicePlan
 
 Shown = Mapping[Path, str | None]
 _ABSENT: Any = object()
@@ -103,8 +103,3 @@ def _shown(value: str | None, *, present: bool) -> str:
     if not present:
         return "absent"
     return "present" if value is None else value
-
-
-def leaves_json(leaves: Iterable[Leaf]) -> list[dict[str, Any]]:
-    """Return leaves for people and programs."""
-    return [{"path": path_text(leaf.path), "value": leaf.value} for leaf in leaves]

@@ -18,7 +18,6 @@ from activation.platform import Platforms
 
 Verdict = Literal["pass", "fail", "not_evaluated", "error"]
 READ_S = 30.0
-WORST: tuple[Verdict, ...] = ("error", "fail", "not_evaluated", "pass")
 
 
 class Reader:
