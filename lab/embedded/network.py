@@ -21,6 +21,7 @@ from lab.errors import LabError
 from lab.topology import EXTERNAL, Node, Topology
 
 PROBE_TIMEOUT_S = 10
+PROBES_AT_ONCE = 16
 FIBRE_LOSS_DB = 1.0
 PASSIVE = {"splitter", "place", "ont", EXTERNAL}
 
@@ -45,6 +46,8 @@ class Network:
         self._credentials = credentials
         self.plant = PonPlant()
         self._running: dict[str, Running] = {}
+        # Each TLS connection of asyncio holds 256 KB at either end.
+        self._probing = asyncio.Semaphore(PROBES_AT_ONCE)
         self._lay_fibre()
         for index, node in enumerate(simulated(topology)):
             self._running[node.name] = self._build(node, *block.node(index))
@@ -248,9 +251,8 @@ class Network:
     async def _start(self, running: Running) -> None:
         await running.simulator.start()
         for access in running.simulator.access:
-            await asyncio.wait_for(
-                probe(access, running.context.host, self._credentials.ca), PROBE_TIMEOUT_S
-            )
+            async with self._probing, asyncio.timeout(PROBE_TIMEOUT_S):
+                await probe(access, running.context.host, self._credentials.ca)
 
     async def _each(self, action: Callable[[Running], Awaitable[None]]) -> None:
         nodes = list(self._running.values())
