@@ -40,6 +40,24 @@ from store import Database, ManualClock, Tx
 
 ENDED = {"done", "failed", "skipped"}
 KEYS = ("k1", "k2")
+DIAMOND = (
+    TaskSpec("t0", "any@1"),
+    TaskSpec("t1", "any@1"),
+    TaskSpec("t2", "any@1", needs=("t0", "t1")),
+    TaskSpec("t3", "any@1", needs=("t2",)),
+)
+OUTCOMES = st.sampled_from(
+    [
+        Done(),
+        Done(),
+        Retry("x"),
+        Retry("x", 0.0),
+        Wait("k1"),
+        Wait("k2"),
+        Hold("H", "h"),
+        Failed("F", "f"),
+    ]
+)
 
 
 @dataclass
@@ -124,13 +142,17 @@ class Machine(RuleBasedStateMachine):
         new = NewOrder("som", {}, tuple(NewItem(name, "add", {}) for name in names))
         with self.database.write() as tx:
             order, created = self.ledger.create(tx, new)
+            self.ledger.add_tasks(tx, order.id, DIAMOND)
         assert created
-        self.orders[order.id] = ModelOrder(dict.fromkeys(names, State.ACKNOWLEDGED))
+        tasks = {
+            s.key: ModelTask(set(s.needs), None, "blocked" if s.needs else "ready") for s in DIAMOND
+        }
+        self.orders[order.id] = ModelOrder(dict.fromkeys(names, State.ACKNOWLEDGED), tasks)
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data())
     def add(self, data: st.DataObject) -> None:
-        order_id = data.draw(st.sampled_from(sorted(self.orders)))
+        order_id = data.draw(st.sampled_from(list(self.orders)))
         model = self.orders[order_id]
         specs = []
         for _ in range(data.draw(st.integers(1, 3))):
@@ -160,22 +182,15 @@ class Machine(RuleBasedStateMachine):
             model.state = "leased"
         self.claimed += tasks
 
+    @rule(data=st.data(), outcome=OUTCOMES)
+    def work(self, data: st.DataObject, outcome: Outcome) -> None:
+        """Most steps of a real engine are claimed and finished: so are most of the machine's."""
+        self.claim(1)
+        if self.claimed:
+            self.finish(data, outcome)
+
     @precondition(lambda self: self.claimed)
-    @rule(
-        data=st.data(),
-        outcome=st.sampled_from(
-            [
-                Done(),
-                Done(),
-                Retry("x"),
-                Retry("x", 0.0),
-                Wait("k1"),
-                Wait("k2"),
-                Hold("H", "h"),
-                Failed("F", "f"),
-            ]
-        ),
-    )
+    @rule(data=st.data(), outcome=OUTCOMES)
     def finish(self, data: st.DataObject, outcome: Outcome) -> None:
         task = self.claimed.pop(data.draw(st.integers(0, len(self.claimed) - 1)))
         self.next_outcome = outcome
@@ -216,12 +231,14 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), how=st.sampled_from(["retry", "skip", "complete"]))
     def resolve(self, data: st.DataObject, how: str) -> None:
         with self.database.read() as rx:
-            fallouts = self.ledger.fallouts(rx)
+            fallouts = [(self.ledger.task(rx, f.task).key, f) for f in self.ledger.fallouts(rx)]
         if not fallouts:
             return
-        fallout = data.draw(st.sampled_from(fallouts))
+        # ids are random: what is drawn from must come in the same order each time
+        known = list(self.orders)
+        fallouts.sort(key=lambda each: (known.index(each[1].order_id), each[0]))
+        key, fallout = fallouts[data.draw(st.integers(0, len(fallouts) - 1))]
         with self.database.write() as tx:
-            key = self.ledger.task(tx, fallout.task).key
             if how == "retry":
                 self.ledger.retry(tx, fallout.id)
             elif how == "skip":
@@ -242,7 +259,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(data=st.data())
     def stop(self, data: st.DataObject) -> None:
-        order_id = data.draw(st.sampled_from(sorted(self.orders)))
+        order_id = data.draw(st.sampled_from(list(self.orders)))
         order = self.orders[order_id]
         with self.database.write() as tx:
             leased = self.ledger.stop_pending(tx, order_id)
@@ -260,7 +277,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(data=st.data(), state=st.sampled_from([State.IN_PROGRESS, State.COMPLETED, State.FAILED]))
     def update_item(self, data: st.DataObject, state: State) -> None:
-        order_id = data.draw(st.sampled_from(sorted(self.orders)))
+        order_id = data.draw(st.sampled_from(list(self.orders)))
         order = self.orders[order_id]
         item = data.draw(st.sampled_from(sorted(order.items)))
         if order.state in FINAL:
@@ -348,7 +365,7 @@ def machine(store: Database) -> type[Machine]:
 
 
 def test_the_ledger_does_what_the_model_says(machine: type[Machine], store: Database) -> None:
-    examples = 150 if store.dialect == "sqlite" else 25
+    examples = 100 if store.dialect == "sqlite" else 15
     run_state_machine_as_test(
         machine,
         settings=settings(

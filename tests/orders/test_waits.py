@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orders.errors import WaitNotFound
-from orders.model import Done, External, Outcome, State, Task, Wait
+from orders.model import Done, External, Outcome, Retry, State, Task, Wait
 from orders.waits import final_key
 from store import Tx
 
@@ -168,6 +168,23 @@ def test_a_wake_is_seen_again_after_a_retry(bench: Bench) -> None:
     bench.run()
     assert seen == [{"n": 1}, {"n": 1}]
     assert bench.states(order_id)["w"] == "done"
+
+
+def test_a_woken_task_has_all_its_attempts_again(bench: Bench) -> None:
+    order_id = bench.order("1")
+    outcomes: list[Outcome] = [Retry("x"), Retry("x"), Wait("k"), Retry("x"), Retry("x"), Done()]
+    bench.on("wait@1", lambda *_: outcomes.pop(0))
+    bench.add(order_id, bench.spec("w", kind="wait@1"))
+    for _ in range(10):
+        bench.run()
+        bench.clock.advance(timedelta(seconds=2))
+    assert bench.states(order_id) == {"w": "waiting"}
+    wake(bench, "k")
+    for _ in range(10):
+        bench.run()
+        bench.clock.advance(timedelta(seconds=2))
+    assert bench.states(order_id) == {"w": "done"}
+    assert bench.tasks(order_id)["w"].attempts == 6
 
 
 def test_waits_and_wakes_at_the_same_moment_meet(bench: Bench) -> None:
