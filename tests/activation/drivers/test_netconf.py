@@ -189,8 +189,8 @@ GARBAGE = {
     "not xml": chunk(b"<a><b"),
     "binary": chunk(b"\x00\xff\x01"),
     "foreign message": chunk(b"<notnc/>"),
-    "foreign id": reply("<ok/>", "4711"),
-    "no id": chunk(f'<rpc-reply xmlns="{BASE}"><ok/></rpc-reply>'.encode()),
+    "foreign id": reply("<data/>", "4711"),
+    "no id": chunk(f'<rpc-reply xmlns="{BASE}"><data/></rpc-reply>'.encode()),
     "doctype": chunk(
         f'<!DOCTYPE a [<!ENTITY b "c">]><rpc-reply message-id="1" xmlns="{BASE}">'
         "<data>&b;</data></rpc-reply>".encode()
