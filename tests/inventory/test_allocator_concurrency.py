@@ -225,6 +225,8 @@ def test_a_deadlock_is_told_as_something_to_repeat(store: Database) -> None:
 
     with ThreadPoolExecutor(2) as two:
         ends = sorted(two.map(cross, "ab", "ba"))
-    assert ends == (["CONTENTION True", "done"] if store.dialect == "postgresql" else ["done", "done"])
+    assert ends == (
+        ["CONTENTION True", "done"] if store.dialect == "postgresql" else ["done", "done"]
+    )
     partition(store, "s-vlan@a")
     partition(store, "s-vlan@b")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from inventory import allocator, devices, instances, pools
+from inventory import allocator, devices, graph, instances, pools
 from inventory.devices import TopologyImport, TopologyNode, import_topology
 from inventory.errors import DeviceInvalid, DeviceNotFound, TopologyConflict
+from lab.topology import load
 from store import Database, ManualClock, metadata
 
 
@@ -168,3 +170,28 @@ def test_registry_changes(network: Database) -> None:
         assert not any("agg-1" in link.a for link in devices.links(tx))
         with pytest.raises(DeviceNotFound):
             devices.remove(tx, "agg-1")
+
+
+def test_the_metro_that_we_ship_imports_whole(base: Database) -> None:
+    topology = load(Path(__file__).parents[2] / "topologies/metro.clab.yml")
+    reached = ({"protocol": "netconf", "host": "127.0.64.9", "port": 8830, "username": "admin"},)
+    nodes = tuple(
+        TopologyNode(
+            node.name,
+            node.role,
+            node.model or "",
+            access=reached if node.role not in {"ont", "place", "splitter"} else (),
+            labels=dict(node.labels),
+        )
+        for node in topology.nodes
+    )
+    links = tuple(
+        (link.a.node, link.a.interface, link.b.node, link.b.interface) for link in topology.links
+    )
+    with base.write() as tx:
+        report = import_topology(tx, TopologyImport("metro", nodes, links))
+        assert (report.places, report.splitters, report.stock, report.ignored) == (4, 3, 6, ())
+        assert graph.choose_port(tx, "PL-1001", "GPON").router_uplink == "Ethernet10"
+        assert [q["technology"] for q in graph.qualify(tx, "PL-1003")] == ["GPON", "XGS-PON"]
+        assert graph.reachable(tx, "PL-1004") == []
+        assert devices.get(tx, "bng-1").site == "metro-core"
