@@ -11,40 +11,38 @@ from com.service import Com
 from inventory.collection import InstanceCollection
 from orders.desk import CancelCollection, OrderCollection
 from tmf.collection import Collection, HubPort, ResourceSpec, router
-from tmf.models import product_ordering as wire
 from tmf.paths import BASE_PATHS
-
-READ = frozenset({"list", "get"})
-CANCEL = READ | {"create"}
+from tmf.resources import (
+    CANCEL_PRODUCT_ORDER,
+    PRODUCT,
+    PRODUCT_OFFERING,
+    PRODUCT_OFFERING_PRICE,
+    PRODUCT_ORDER,
+    PRODUCT_SPECIFICATION,
+    read_only,
+)
 
 
 def routers(parts: ComParts, layer: Com, hub: HubPort) -> list[APIRouter]:
     """Return the routers of the layer's three APIs."""
-    orders = OrderCollection(parts.database, parts.ledger, layer.desk)
+    orders = OrderCollection(parts.database, parts.ledger, layer.desk, PRODUCT_ORDER)
     cancels = CancelCollection(parts.database, parts.ledger, layer.desk)
     ordering: dict[ResourceSpec, Collection] = {
-        ResourceSpec("/productOrder", "ProductOrder", wire.ProductOrderCreate): orders,
-        ResourceSpec(
-            "/cancelProductOrder",
-            "CancelProductOrder",
-            wire.CancelProductOrderCreate,
-            operations=CANCEL,
-        ): cancels,
+        PRODUCT_ORDER: orders,
+        CANCEL_PRODUCT_ORDER: cancels,
     }
     instances = InstanceCollection(parts.database, "product", product_body)
-    inventory: dict[ResourceSpec, Collection] = {
-        ResourceSpec("/product", "Product", operations=READ): instances
-    }
+    inventory: dict[ResourceSpec, Collection] = {read_only(PRODUCT): instances}
     catalog: dict[ResourceSpec, Collection] = {
-        ResourceSpec("/productOffering", "ProductOffering", operations=READ): EntityCollection(
+        read_only(PRODUCT_OFFERING): EntityCollection(
             parts.database, parts.catalogs, "productOffering"
         ),
-        ResourceSpec(
-            "/productOfferingPrice", "ProductOfferingPrice", operations=READ
-        ): EntityCollection(parts.database, parts.catalogs, "productOfferingPrice"),
-        ResourceSpec(
-            "/productSpecification", "ProductSpecification", operations=READ
-        ): EntityCollection(parts.database, parts.catalogs, "productSpecification"),
+        read_only(PRODUCT_OFFERING_PRICE): EntityCollection(
+            parts.database, parts.catalogs, "productOfferingPrice"
+        ),
+        read_only(PRODUCT_SPECIFICATION): EntityCollection(
+            parts.database, parts.catalogs, "productSpecification"
+        ),
     }
     return [
         router(BASE_PATHS["620"], catalog, hub),

@@ -16,7 +16,7 @@ from orders.model import Item, NewItem, NewOrder, Order
 from orders.wire import place_of, reference
 from store import Rx, new_id
 from store.errors import NotFound
-from tmf.wording import action_of, duplicates
+from tmf.wording import action_of, duplicates, priority_of
 
 Json = dict[str, Any]
 
@@ -71,7 +71,7 @@ def new_order(rx: Rx, catalog: Catalog, body: Json, key: str | None) -> NewOrder
         body={name: value for name, value in body.items() if name != "productOrderItem"},
         items=tuple(_new_item(rx, catalog, item, parties) for item in items),
         key=key,
-        priority=int(body.get("priority") or 4),
+        priority=priority_of(body),
         correlation=str(body.get("externalId") or order_id),
         plan_hash=body.get("planHash"),
     )

@@ -20,6 +20,7 @@ def store_product(tx: Tx, instance: Instance, cause: Cause, action: str) -> Inst
     made_by = list((known[0].body if known else {}).get("orderItems", []))
     entry = {
         "productOrderId": cause.order_id,
+        "productOrderHref": href(BASE_PATHS["622"], "/productOrder", str(cause.order_id)),
         "orderItemId": cause.item_id,
         "orderItemAction": action,
     }
@@ -53,7 +54,11 @@ def product_body(_rx: Rx, instance: Instance) -> Json:
             **offering,
             "href": href(BASE_PATHS["620"], "/productOffering", offering.get("id", "")),
         },
-        "productSpecification": {"id": instance.spec, "version": instance.version},
+        "productSpecification": {
+            "id": instance.spec,
+            "href": href(BASE_PATHS["620"], "/productSpecification", instance.spec),
+            "version": instance.version,
+        },
         "productCharacteristic": characteristics(instance.characteristics),
         "productOrderItem": instance.body.get("orderItems", []),
         "relatedParty": instance.body.get("relatedParty", []),

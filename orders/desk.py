@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
+
+from pydantic import ValidationError
 
 from orders.errors import OrderFinal
 from orders.ledger import Ledger
 from orders.model import FINAL, NewOrder, Order, State, TaskSpec
-from orders.wire import OrderShape, cancel_body, order_body
+from orders.wire import OrderEvents, OrderShape, cancel_body, instant, order_body
 from store import Database, Rx, Tx
 from store.errors import NotFound
-from store.types import to_text
+from tmf.collection import ResourceSpec
 from tmf.patch import Patch, apply_patch
 from tmf.ports import key_of
 from tmf.query import Page, Query
+from tmf.web import validation_error
 
 Json = dict[str, Any]
 Parse = Callable[[Rx, Json, str | None], NewOrder]
 """Check a body against catalog and inventory; raises 4xx errors, stores nothing."""
 
 CANCEL_SUFFIX = ".cancel"
+SET_BY_SERVER = frozenset(
+    {
+        "id",
+        "href",
+        "state",
+        "orderDate",
+        "startDate",
+        "completionDate",
+        "cancellationDate",
+        "cancellationReason",
+        "errorMessage",
+        "milestone",
+        "jeopardyAlert",
+        "parent",
+        "line",
+        "correlationId",
+        "planHash",
+    }
+)
+"""What no PATCH changes, besides what the official file of the API names."""
+_SHOWN_ONLY = frozenset(
+    {"id", "href", "state", "orderDate", "completionDate", "cancellationDate", "errorMessage"}
+)
 
 
 class OrderDesk:
@@ -48,22 +74,25 @@ class OrderDesk:
     def get(self, order_id: str) -> Json:
         """Return an order as its API shows it. Raises ORDER_NOT_FOUND."""
         with self._database.read() as rx:
-            return order_body(self.shape, self._order(rx, order_id))
+            return order_body(self.shape, self.known(rx, order_id))
 
-    def cancel(self, order_id: str, reason: str) -> Json:
-        """Ask for the cancellation of an order; asking again returns the same cancel task. Raises ORDER_FINAL."""
+    def cancel(self, order_id: str, reason: str, body: Json | None = None) -> Json:
+        """Ask for the cancellation of an order; asking again returns the same cancel task. Raises ORDER_FINAL.
+
+        `body` is the request as it was sent: what it says beyond order and reason is kept and returned.
+        """
         with self._database.write() as tx:
-            order = self._order(tx, order_id)
+            order = self.known(tx, order_id)
             plan = dict(order.plan or {})
             if "cancel" not in plan:
                 if order.state in FINAL:
                     raise OrderFinal(
                         f"Order {order_id} is {order.state}: order a modify or delete instead."
                     )
-                plan["cancel"] = self._cancel_task(order_id, reason, tx)
-                self._ledger.update_order(
-                    tx, order_id, plan=plan, state=State.ASSESSING_CANCELLATION
-                )
+                plan["cancel"] = self._cancel_task(order_id, reason, tx) | {"body": body or {}}
+                self._ledger.update_order(tx, order_id, plan=plan)
+                # apart from the plan, because the observer of the state tells of the cancel task in it
+                self._ledger.update_order(tx, order_id, state=State.ASSESSING_CANCELLATION)
                 kind = f"{self.shape.layer}.cancel@1"
                 self._ledger.add_tasks(tx, order_id, [TaskSpec(key="cancel", kind=kind)])
             return cancel_body(self.shape, order, plan["cancel"])
@@ -73,13 +102,14 @@ class OrderDesk:
             "id": order_id + CANCEL_SUFFIX,
             "state": self.shape.cancel_first_state,
             "reason": reason,
-            "requested": to_text(tx.now),
+            "requested": instant(tx.now),
         }
 
-    def _order(self, rx: Rx, order_id: str) -> Order:
+    def known(self, rx: Rx, order_id: str) -> Order:
+        """Return an order of this layer. Raises ORDER_NOT_FOUND, or NOT_FOUND for another layer's."""
         order = self._ledger.order(rx, order_id)
         if order.layer != self.shape.layer:
-            raise NotFound(f"{order_id} is not a {self.shape.type}.")
+            raise NotFound(f"{order_id} is not a {self.shape.type}; look in the other order APIs.")
         return order
 
 
@@ -87,7 +117,7 @@ def close_cancelled(tx: Tx, ledger: Ledger, order_id: str) -> None:
     """Mark the cancel task of an order done and all its items cancelled."""
     order = ledger.order(tx, order_id)
     plan = dict(order.plan or {})
-    plan["cancel"] = {**plan["cancel"], "state": "done", "effective": to_text(tx.now)}
+    plan["cancel"] = {**plan["cancel"], "state": "done", "effective": instant(tx.now)}
     ledger.update_order(tx, order_id, plan=plan)
     for item in order.items:
         ledger.update_item(tx, order_id, item.id, state=State.CANCELLED)
@@ -96,10 +126,15 @@ def close_cancelled(tx: Tx, ledger: Ledger, order_id: str) -> None:
 class OrderCollection:
     """The orders of a layer as a TMF collection."""
 
-    def __init__(self, database: Database, ledger: Ledger, desk: OrderDesk) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, desk: OrderDesk, spec: ResourceSpec
+    ) -> None:
         self._database = database
         self._ledger = ledger
         self._desk = desk
+        self._events = OrderEvents(desk.shape)
+        self._model = spec.model
+        self._fixed = spec.not_patchable | SET_BY_SERVER | {desk.shape.items}
 
     def list(self, query: Query, /) -> Page:
         """Return orders, the newest first."""
@@ -119,18 +154,29 @@ class OrderCollection:
         """Change what describes an order (notes, external ids). Raises NOT_PATCHABLE for all else."""
         shape = self._desk.shape
         with self._database.write() as tx:
-            order = self._ledger.order(tx, key)
-            shown = order_body(shape, order)
-            own = {shape.items, *(set(shown) - set(order.body))}
-            changed = apply_patch(shown, patch, refused=own)
-            body = {name: value for name, value in changed.items() if name not in own}
-            self._ledger.update_order(tx, key, body=body)
-            return order_body(shape, self._ledger.order(tx, key))
+            shown = order_body(shape, self._desk.known(tx, key))
+            changed = apply_patch(shown, patch, refused=self._fixed)
+            self._check(changed)
+            shown_only = _SHOWN_ONLY | {shape.items}
+            body = {name: value for name, value in changed.items() if name not in shown_only}
+            order = self._ledger.update_order(tx, key, body=body)
+            self._events.patched(tx, order)
+            return order_body(shape, order)
 
     def delete(self, key: str, /) -> None:
         """Delete an order that has ended. Raises ORDER_NOT_FINAL."""
         with self._database.write() as tx:
+            order = self._desk.known(tx, key)
             self._ledger.delete(tx, key)
+            self._events.deleted(tx, order)
+
+    def _check(self, body: Json) -> None:
+        """Hold the patched order against the model: a JSON Patch can put anything anywhere."""
+        try:
+            if self._model:
+                self._model.model_validate(body)
+        except ValidationError as error:
+            raise validation_error(error.errors()) from None
 
 
 class CancelCollection:
@@ -146,21 +192,27 @@ class CancelCollection:
         with self._database.read() as rx:
             orders, _ = self._ledger.orders(rx, self._desk.shape.layer)
             return query.apply(
-                self._body(order) for order in orders if "cancel" in (order.plan or {})
+                self._body(order, order.plan["cancel"])
+                for order in orders
+                if order.plan and "cancel" in order.plan
             )
 
     def get(self, key: str, /) -> Json:
         """Return one cancel task."""
+        order_id = key.removesuffix(CANCEL_SUFFIX)
+        if order_id == key:
+            raise NotFound(f"There is no cancel task {key}; list them for the ids there are.")
         with self._database.read() as rx:
-            order = self._ledger.order(rx, key.removesuffix(CANCEL_SUFFIX))
-            if "cancel" not in (order.plan or {}):
+            order = self._desk.known(rx, order_id)
+            if not order.plan or "cancel" not in order.plan:
                 raise NotFound(f"Nobody asked to cancel order {order.id}.")
-            return self._body(order)
+            return self._body(order, order.plan["cancel"])
 
     def create(self, body: Json, /) -> Json:
         """Ask for the cancellation of the order that the body names."""
         named = body.get(self._desk.shape.key) or {}
-        return self._desk.cancel(str(named.get("id")), str(body.get("cancellationReason") or ""))
+        reason = str(body.get("cancellationReason") or "")
+        return self._desk.cancel(str(named.get("id")), reason, body)
 
     def patch(self, key: str, patch: Patch, /) -> Json:  # noqa: ARG002
         """Refuse: the API has no such operation."""
@@ -170,6 +222,5 @@ class CancelCollection:
         """Refuse: the API has no such operation."""
         raise NotFound(f"{key}: a cancel task cannot be deleted.")
 
-    def _body(self, order: Order) -> Json:
-        plan: Mapping[str, Any] = order.plan or {}
-        return cancel_body(self._desk.shape, order, plan["cancel"])
+    def _body(self, order: Order, cancel: Json) -> Json:
+        return cancel_body(self._desk.shape, order, cancel)

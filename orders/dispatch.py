@@ -7,10 +7,12 @@ crash finds the child that was already made instead of making another.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orders.desk import close_cancelled
+from orders.errors import OrderNotFound
 from orders.ledger import Ledger
 from orders.model import FINAL, Done, Hold, Outcome, Retry, State, Task, TaskSpec, Wait
 from store import Database, Rx, Tx
@@ -153,14 +155,15 @@ class Mirror:
 
     def __call__(self, tx: Tx, event: Mapping[str, Any]) -> None:
         child = event["event"].get(self._resource_key) or {}
-        parent = child.get("parent")
-        if not parent:
+        parent = parent_in(child)
+        if parent is None:
             return
         if child["state"] in FINAL:
             self._ledger.wake(tx, child_key(child["id"]), {"state": child["state"]})
-        self._mirror(tx, parent, State(child["state"]), child)
+        with suppress(OrderNotFound):  # a foreign order may name a parent that is not here
+            self._mirror(tx, parent, State(child["state"]), child)
 
-    def _mirror(self, tx: Tx, parent: Mapping[str, Any], state: State, child: Json) -> None:
+    def _mirror(self, tx: Tx, parent: Json, state: State, child: Json) -> None:
         wanted = {State.HELD: State.HELD, State.IN_PROGRESS: State.IN_PROGRESS}.get(state)
         if wanted is None:
             return
@@ -172,6 +175,15 @@ class Mirror:
                 and item.state != wanted
             ):
                 self._ledger.update_item(tx, parent["orderId"], item.id, state=wanted, error=error)
+
+
+def parent_in(order: Mapping[str, Any]) -> Json | None:
+    """Return {orderId, itemIds} of the parent an order names by `parent_of`; what strangers put there does not count."""
+    match order.get("parent"):
+        case {"orderId": str(order_id), "itemIds": list(items)}:
+            return {"orderId": order_id, "itemIds": items}
+        case _:
+            return None
 
 
 def child_key(order_id: str) -> str:

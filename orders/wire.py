@@ -40,6 +40,7 @@ def order_body(shape: OrderShape, order: Order) -> Json:
     """Return the TMF representation: what was sent, plus what the server knows."""
     body: Json = {
         "@type": shape.type,
+        **_ALWAYS[shape.layer],
         **order.body,
         "id": order.id,
         "href": shape.href(order.id),
@@ -93,13 +94,15 @@ def place_of(thing: Mapping[str, Any]) -> str | None:
 
 def cancel_body(shape: OrderShape, order: Order, cancel: Mapping[str, Any]) -> Json:
     """Return the cancel task of an order (TMF: `cancelProductOrder`, `cancelServiceOrder`, `cancelResourceOrder`)."""
+    running = order.state is State.PENDING_CANCELLATION and cancel["state"] != "done"
     body: Json = {
         "@type": shape.cancel_type,
+        "cancellationReason": cancel.get("reason") or None,
+        "requestedCancellationDate": cancel["requested"],
+        **cancel.get("body", {}),
         "id": cancel["id"],
         "href": href(shape.base, shape.cancel_path, str(cancel["id"])),
-        "state": cancel["state"],
-        "cancellationReason": cancel.get("reason"),
-        "requestedCancellationDate": cancel["requested"],
+        "state": "inProgress" if running else cancel["state"],
         "effectiveCancellationDate": cancel.get("effective"),
         shape.key: {"id": order.id, "href": shape.href(order.id), "@referredType": shape.type},
     }
@@ -107,7 +110,7 @@ def cancel_body(shape: OrderShape, order: Order, cancel: Mapping[str, Any]) -> J
 
 
 class OrderEvents:
-    """Tell the world about orders: create, state change and item change, in the commit that made them."""
+    """Tell the world about orders and their cancel tasks, in the commit that made the change."""
 
     def __init__(self, shape: OrderShape) -> None:
         self._shape = shape
@@ -115,23 +118,54 @@ class OrderEvents:
     def order_changed(self, tx: Tx, order: Order, previous: State | None) -> None:
         """Emit `…CreateEvent` for a new order, `…StateChangeEvent` afterwards."""
         kind = "CreateEvent" if previous is None else "StateChangeEvent"
-        self._emit(tx, order, f"{self._shape.type}{kind}")
+        self._emit(tx, order, kind)
+        cancel = (order.plan or {}).get("cancel")
+        if cancel and order.state in _CANCEL_EVENTS:
+            self._emit_cancel(tx, order, cancel)
 
     def item_changed(self, tx: Tx, order: Order, item: Item, previous: State | None) -> None:
         """Emit `…AttributeValueChangeEvent` when an item of a live order changes its state."""
         if previous is not None and previous != item.state and order.state not in FINAL:
-            self._emit(tx, order, f"{self._shape.type}AttributeValueChangeEvent")
+            self._emit(tx, order, "AttributeValueChangeEvent")
 
-    def _emit(self, tx: Tx, order: Order, event_type: str) -> None:
+    def patched(self, tx: Tx, order: Order) -> None:
+        """Emit `…AttributeValueChangeEvent` after a PATCH."""
+        self._emit(tx, order, "AttributeValueChangeEvent")
+
+    def deleted(self, tx: Tx, order: Order) -> None:
+        """Emit `…DeleteEvent` with the order as it was."""
+        self._emit(tx, order, "DeleteEvent")
+
+    def _emit(self, tx: Tx, order: Order, kind: str) -> None:
         emit(
             tx,
             api=self._shape.api,
-            event_type=event_type,
+            event_type=self._shape.type + kind,
             resource_key=self._shape.key,
             resource=order_body(self._shape, order),
             subject=order.id,
             correlation=order.correlation,
         )
+
+    def _emit_cancel(self, tx: Tx, order: Order, cancel: Mapping[str, Any]) -> None:
+        name = self._shape.cancel_type
+        emit(
+            tx,
+            api=self._shape.api,
+            event_type=name + _CANCEL_EVENTS[order.state],
+            resource_key=name[0].lower() + name[1:],
+            resource=cancel_body(self._shape, order, cancel),
+            subject=order.id,
+            correlation=order.correlation,
+        )
+
+
+_ALWAYS: Mapping[Layer, Json] = {"com": {"relatedParty": []}, "som": {}, "rom": {}}
+_CANCEL_EVENTS: Mapping[State, str] = {
+    State.ASSESSING_CANCELLATION: "CreateEvent",
+    State.PENDING_CANCELLATION: "StateChangeEvent",
+    State.CANCELLED: "StateChangeEvent",
+}
 
 
 def _dates(shape: OrderShape, order: Order) -> Json:
@@ -143,15 +177,19 @@ def _dates(shape: OrderShape, order: Order) -> Json:
         dates[name] = instant(order.completed)
     if order.expected:
         dates["expectedCompletionDate"] = instant(order.expected)
+    reason = (order.plan or {}).get("cancel", {}).get("reason")
+    if reason and shape.layer != "rom":
+        dates["cancellationReason"] = reason
     return dates
 
 
 def _message(error: Mapping[str, Any]) -> Json:
     code = str(error.get("code", "INTERNAL_ERROR"))
+    said = (error.get("explanation") or error.get("message"), error.get("remedy"))
     return {
         "code": code,
-        "reason": str(error.get("reason") or code),
-        "message": str(error.get("explanation") or error.get("message") or ""),
+        "reason": str(error.get("reason") or code.replace("_", " ").capitalize()),
+        "message": " ".join(str(part) for part in said if part),
         "referenceError": f"/docs/errors/{code}",
     }
 

@@ -11,34 +11,30 @@ from rom.handlers import RomParts
 from rom.resources import resource_body
 from rom.service import Rom
 from tmf.collection import Collection, HubPort, ResourceSpec, router
-from tmf.models import resource_ordering as wire
 from tmf.paths import BASE_PATHS
-
-READ = frozenset({"list", "get"})
-CANCEL = READ | {"create"}
+from tmf.resources import (
+    CANCEL_RESOURCE_ORDER,
+    RESOURCE,
+    RESOURCE_ORDER,
+    RESOURCE_SPECIFICATION,
+    read_only,
+)
 
 
 def routers(parts: RomParts, layer: Rom, hub: HubPort) -> list[APIRouter]:
     """Return the routers of the layer's three APIs."""
-    orders = OrderCollection(parts.database, parts.ledger, layer.desk)
+    orders = OrderCollection(parts.database, parts.ledger, layer.desk, RESOURCE_ORDER)
     cancels = CancelCollection(parts.database, parts.ledger, layer.desk)
     ordering: dict[ResourceSpec, Collection] = {
-        ResourceSpec("/resourceOrder", "ResourceOrder", wire.ResourceOrderCreate): orders,
-        ResourceSpec(
-            "/cancelResourceOrder",
-            "CancelResourceOrder",
-            wire.CancelResourceOrderCreate,
-            operations=CANCEL,
-        ): cancels,
+        RESOURCE_ORDER: orders,
+        CANCEL_RESOURCE_ORDER: cancels,
     }
     instances = InstanceCollection(parts.database, "resource", resource_body)
-    inventory: dict[ResourceSpec, Collection] = {
-        ResourceSpec("/resource", "Resource", operations=READ): instances
-    }
+    inventory: dict[ResourceSpec, Collection] = {read_only(RESOURCE): instances}
     catalog: dict[ResourceSpec, Collection] = {
-        ResourceSpec(
-            "/resourceSpecification", "ResourceSpecification", operations=READ
-        ): EntityCollection(parts.database, parts.catalogs, "resourceSpecification"),
+        read_only(RESOURCE_SPECIFICATION): EntityCollection(
+            parts.database, parts.catalogs, "resourceSpecification"
+        ),
     }
     return [
         router(BASE_PATHS["634"], catalog, hub),

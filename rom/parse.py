@@ -16,7 +16,7 @@ from rom.model import Action, ResourceItem
 from rom.states import ResourceState
 from store import Rx, new_id
 from store.errors import NotFound
-from tmf.wording import action_of, duplicates
+from tmf.wording import action_of, duplicates, priority_of
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ def new_order(rx: Rx, catalog: Catalog, body: Json, key: str | None = None) -> N
         body={name: value for name, value in body.items() if name != "orderItem"},
         items=tuple(_new_item(rx, catalog, item, line) for item in items),
         key=key,
-        priority=int(body.get("priority") or 4),
+        priority=priority_of(body),
         correlation=str(body.get("correlationId") or order_id),
         plan_hash=body.get("planHash"),
     )

@@ -132,11 +132,7 @@ def resource_body(rx: Rx, instance: Instance) -> Json:
         ],
     }
     if instance.spec:
-        body["resourceSpecification"] = {
-            "id": instance.spec,
-            "version": instance.version,
-            "name": instance.name,
-        }
+        body["resourceSpecification"] = _spec_ref(instance)
     if instance.place:
         body["place"] = {
             "id": instance.place,
@@ -149,6 +145,18 @@ def resource_body(rx: Rx, instance: Instance) -> Json:
     if instance.line:
         body["line"] = instance.line
     return body
+
+
+def _spec_ref(instance: Instance) -> Json:
+    """Point to the catalog; a part is of a kind that has no entry there."""
+    if instance.category != COMPOSITE:
+        return {"id": instance.spec}
+    return {
+        "id": instance.spec,
+        "href": href(BASE_PATHS["634"], "/resourceSpecification", instance.spec),
+        "version": instance.version,
+        "name": instance.name,
+    }
 
 
 def _inputs_of(names: Iterable[str], values: Mapping[str, Any]) -> Json:

@@ -11,34 +11,30 @@ from som.handlers import SomParts
 from som.service import Som
 from som.services import service_body
 from tmf.collection import Collection, HubPort, ResourceSpec, router
-from tmf.models import service_ordering as wire
 from tmf.paths import BASE_PATHS
-
-READ = frozenset({"list", "get"})
-CANCEL = READ | {"create"}
+from tmf.resources import (
+    CANCEL_SERVICE_ORDER,
+    SERVICE,
+    SERVICE_ORDER,
+    SERVICE_SPECIFICATION,
+    read_only,
+)
 
 
 def routers(parts: SomParts, layer: Som, hub: HubPort) -> list[APIRouter]:
     """Return the routers of the layer's three APIs."""
-    orders = OrderCollection(parts.database, parts.ledger, layer.desk)
+    orders = OrderCollection(parts.database, parts.ledger, layer.desk, SERVICE_ORDER)
     cancels = CancelCollection(parts.database, parts.ledger, layer.desk)
     ordering: dict[ResourceSpec, Collection] = {
-        ResourceSpec("/serviceOrder", "ServiceOrder", wire.ServiceOrderCreate): orders,
-        ResourceSpec(
-            "/cancelServiceOrder",
-            "CancelServiceOrder",
-            wire.CancelServiceOrderCreate,
-            operations=CANCEL,
-        ): cancels,
+        SERVICE_ORDER: orders,
+        CANCEL_SERVICE_ORDER: cancels,
     }
     instances = InstanceCollection(parts.database, "service", service_body)
-    inventory: dict[ResourceSpec, Collection] = {
-        ResourceSpec("/service", "Service", operations=READ): instances
-    }
+    inventory: dict[ResourceSpec, Collection] = {read_only(SERVICE): instances}
     catalog: dict[ResourceSpec, Collection] = {
-        ResourceSpec(
-            "/serviceSpecification", "ServiceSpecification", operations=READ
-        ): EntityCollection(parts.database, parts.catalogs, "serviceSpecification"),
+        read_only(SERVICE_SPECIFICATION): EntityCollection(
+            parts.database, parts.catalogs, "serviceSpecification"
+        ),
     }
     return [
         router(BASE_PATHS["633"], catalog, hub),

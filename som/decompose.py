@@ -69,6 +69,7 @@ def resource_order(
     place: str | None,
     order_id: str,
     correlation: str | None,
+    references: Sequence[Mapping[str, Any]] = (),
 ) -> Json:
     """Return the TMF652 order for one line; entries without change are left out, also as needs.
 
@@ -78,6 +79,7 @@ def resource_order(
         place: where the line is.
         order_id: the service order's id.
         correlation: the id that follows the order through all layers.
+        references: the service order's own external references: the product order's is handed on.
 
     """
     changing = {entry["id"] for entry in entries if entry["action"] != "noChange"}
@@ -85,13 +87,9 @@ def resource_order(
         "line": line,
         "correlationId": correlation,
         "externalReference": [
-            {
-                "id": order_id,
-                "name": order_id,
-                "owner": "SOM",
-                "entityType": "ServiceOrder",
-                "externalReferenceType": "ServiceOrder",
-            }
+            _reference("ServiceOrder", order_id),
+            *(_reference("ServiceOrderItem", f"{order_id}/{item}") for item in _sources(entries)),
+            *(dict(r) for r in references if r.get("externalReferenceType") == "ProductOrder"),
         ],
         "orderItem": [
             _resource_item(entry, changing, line, place, order_id)
@@ -99,6 +97,22 @@ def resource_order(
             if entry["id"] in changing
         ],
     }
+
+
+def _reference(kind: str, id_: str) -> Json:
+    """Return an external reference with the attributes of both shapes, TMF652's and TMF641's."""
+    return {
+        "id": id_,
+        "name": id_,
+        "owner": "SOM",
+        "entityType": kind,
+        "externalReferenceType": kind,
+    }
+
+
+def _sources(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    changing = (entry for entry in entries if entry["action"] != "noChange")
+    return list(dict.fromkeys(item for entry in changing for item in entry["items"]))
 
 
 def _resource_item(

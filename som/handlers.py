@@ -175,6 +175,7 @@ def child_of(order: Order, line: Json, parent: Json, plan_hash: str | None) -> J
         place=line["place"],
         order_id=order.id,
         correlation=order.correlation,
+        references=order.body.get("externalReference") or [],
     )
     if not body["orderItem"]:
         return None

@@ -16,7 +16,7 @@ from som.errors import ServiceItemInvalid, ServiceNotFound
 from som.states import LIVE
 from store import Rx, new_id
 from store.errors import NotFound
-from tmf.wording import action_of, duplicates
+from tmf.wording import action_of, duplicates, priority_of
 
 Json = dict[str, Any]
 
@@ -55,7 +55,7 @@ def new_order(rx: Rx, catalog: Catalog, body: Json, key: str | None) -> NewOrder
             _new_item(rx, catalog, item, str(body.get("line") or order_id)) for item in items
         ),
         key=key,
-        priority=int(body.get("priority") or 4),
+        priority=priority_of(body),
         correlation=str(body.get("correlationId") or order_id),
         plan_hash=body.get("planHash"),
     )

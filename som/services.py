@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from inventory.instances import Cause, Instance, find, get, put, relate, related, unrelate
-from orders.wire import characteristics, moment
+from orders.wire import characteristics, instant, moment
 from som.states import LIVE, ServiceState
 from store import Rx, Tx
 from tmf.events import emit
@@ -66,9 +66,9 @@ def service_body(rx: Rx, instance: Instance) -> Json:
         "hasStarted": instance.state == ServiceState.ACTIVE,
         "isServiceEnabled": instance.state == ServiceState.ACTIVE,
         "serviceDate": moment(instance.created),
-        "startDate": moment(instance.created),
         "serviceSpecification": {
             "id": instance.spec,
+            "href": href(BASE_PATHS["633"], "/serviceSpecification", instance.spec),
             "version": instance.version,
             "name": instance.name,
         },
@@ -85,6 +85,9 @@ def service_body(rx: Rx, instance: Instance) -> Json:
         body["place"] = [
             {"id": instance.place, "role": "installation", "@referredType": "GeographicSite"}
         ]
+    for name in ("startDate", "endDate"):
+        if instance.body.get(name):
+            body[name] = instance.body[name]
     if instance.line:
         body["line"] = instance.line
     return body
@@ -108,11 +111,12 @@ def _resource_ref(resource: str) -> Json:
 
 def _store(tx: Tx, instance: Instance, cause: Cause) -> None:
     known = find(tx, kind="service", ids=[instance.id])
-    made_by = list((known[0].body if known else instance.body).get("orderItems", []))
-    entry = {"serviceOrderId": cause.order_id, "itemId": cause.item_id}
-    if cause.order_id and cause.item_id and entry not in made_by:
-        made_by.append(entry)
-    stored = put(tx, replace(instance, body={**instance.body, "orderItems": made_by}), cause)
+    body = {
+        **instance.body,
+        **_dates(instance, instant(tx.now)),
+        "orderItems": _made_by(known[0] if known else None, instance, cause),
+    }
+    stored = put(tx, replace(instance, body=body), cause)
     emit(
         tx,
         api="638",
@@ -122,6 +126,27 @@ def _store(tx: Tx, instance: Instance, cause: Cause) -> None:
         subject=stored.id,
         correlation=cause.order_id,
     )
+
+
+def _made_by(old: Instance | None, new: Instance, cause: Cause) -> list[Json]:
+    """Return the order items that made the service, each with what it did to it."""
+    made_by = list((old or new).body.get("orderItems", []))
+    by = (cause.order_id, cause.item_id)
+    if all(by) and by not in [(entry["serviceOrderId"], entry["itemId"]) for entry in made_by]:
+        action = "add" if old is None else "modify"
+        action = "delete" if new.state == ServiceState.TERMINATED else action
+        made_by.append({"serviceOrderId": by[0], "itemId": by[1], "itemAction": action})
+    return made_by
+
+
+def _dates(instance: Instance, now: str) -> Json:
+    match instance.state:
+        case ServiceState.ACTIVE if "startDate" not in instance.body:
+            return {"startDate": now}
+        case ServiceState.TERMINATED:
+            return {"endDate": now}
+        case _:
+            return {}
 
 
 def _event(old: Instance | None, new: Instance) -> str:

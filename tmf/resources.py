@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from tmf.collection import ALL, Model, ResourceSpec
@@ -34,6 +35,11 @@ def _spec(
     """Name the resource after its path: /productOrder is a ProductOrder."""
     name = path[1:2].upper() + path[2:]
     return ResourceSpec(path, name, create, model, operations, model, fixed)
+
+
+def read_only(spec: ResourceSpec) -> ResourceSpec:
+    """Return the resource as an API shows it that changes it by other means only."""
+    return replace(spec, operations=frozenset({"list", "get"}))
 
 
 CATALOG = _spec(

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from store.errors import InvalidInput
+from tmf.errors import InvalidBody
 
+PRIORITIES = ("0", "1", "2", "3", "4")
 ACTIONS = ("add", "modify", "delete", "noChange")
 
 
@@ -28,6 +30,15 @@ def action_of(item: Mapping[str, Any]) -> str:
             f"Item {item.get('id')} has action {action!r}; use one of {', '.join(ACTIONS)}."
         )
     return str(action)
+
+
+def priority_of(body: Mapping[str, Any]) -> int:
+    """Return an order's priority, 0 (first) to 4 (the default). Raises InvalidBody."""
+    given = body.get("priority")
+    text = str(4 if given is None or given == "" else given)
+    if text not in PRIORITIES:
+        raise InvalidBody(f"priority: {given!r} is none of {', '.join(PRIORITIES)}. Correct it.")
+    return int(text)
 
 
 def duplicates(values: Iterable[str]) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from activation.api import Activation
+from orders.dispatch import parent_in
+from orders.errors import OrderNotFound
 from orders.ledger import Ledger
 from orders.model import Item, Order, Task
 from orders.wire import instant
@@ -25,9 +27,19 @@ class Tracer:
         """Return the chain that contains the order. Raises ORDER_NOT_FOUND."""
         with self._database.read() as rx:
             order = self._ledger.order(rx, order_id)
-            while parent := (order.body.get("parent") or {}).get("orderId"):
-                order = self._ledger.order(rx, parent)
-            return {"asked": order_id, "root": self._node(rx, order)}
+            return {"asked": order_id, "root": self._node(rx, self._root(rx, order))}
+
+    def _root(self, rx: Rx, order: Order) -> Order:
+        """Return the order at the top; a parent that is not here, or was deleted, ends the way up."""
+        parent = parent_in(order.body)
+        above = self._known(rx, parent["orderId"]) if parent else None
+        return self._root(rx, above) if above and above.layer != order.layer else order
+
+    def _known(self, rx: Rx, order_id: str) -> Order | None:
+        try:
+            return self._ledger.order(rx, order_id)
+        except OrderNotFound:
+            return None
 
     def _node(self, rx: Rx, order: Order) -> Json:
         children = list((order.plan or {}).get("children", {}).values())
@@ -43,7 +55,9 @@ class Tracer:
             "items": [_item(item) for item in order.items],
             "tasks": [_task(task) for task in self._ledger.tasks(rx, order.id)],
             "batches": self._batches(rx, order) if order.layer == "rom" else [],
-            "children": [self._node(rx, self._ledger.order(rx, child)) for child in children],
+            "children": [
+                self._node(rx, found) for child in children if (found := self._known(rx, child))
+            ],
         }
 
     def _batches(self, rx: Rx, order: Order) -> list[Json]:
