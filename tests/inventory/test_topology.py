@@ -185,9 +185,7 @@ def test_the_metro_that_we_ship_imports_whole(base: Database) -> None:
         )
         for node in topology.nodes
     )
-    links = tuple(
-        (link.a.node, link.a.interface, link.b.node, link.b.interface) for link in topology.links
-    )
+    links = tuple((*link.a, *link.b) for link in topology.links)
     with base.write() as tx:
         report = import_topology(tx, TopologyImport("metro", nodes, links))
         assert (report.places, report.splitters, report.stock, report.ignored) == (4, 3, 6, ())
