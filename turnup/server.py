@@ -16,11 +16,15 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from activation.credentials import Credentials
+from activation.drivers.base import DriverError
+from activation.fragments import BASE
 from com.api import routers as com_routers
+from inventory import devices as registry
 from lab import api as lab
 from lab.api import LabInfo
 from rom.api import routers as rom_routers
 from som.api import routers as som_routers
+from store import Rx
 from store.errors import InvalidInput
 from tmf.errors import install
 from turnup.application import Application, state_folder
@@ -45,6 +49,7 @@ def run_server(settings: Settings) -> None:
     try:
         if running:
             import_lab(application.database, running)
+            import_bases(application)
         http = build(application, running)
         config = uvicorn.Config(
             http, host=settings.host, port=settings.port, log_level="warning", access_log=False
@@ -80,6 +85,22 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def import_bases(application: Application) -> None:
+    """Keep what each newly imported device has, so that audits know what was there before any order."""
+    with application.database.read() as rx:
+        managed = [d.name for d in registry.devices(rx) if d.admin_state == "managed"]
+        new = [name for name in managed if not _has_base(application, rx, name)]
+    for name in new:
+        try:
+            application.activation.import_base(name)
+        except DriverError as error:
+            log.warning("%s; what it has is not known yet, import it again", error.message)
+
+
+def _has_base(application: Application, rx: Rx, device: str) -> bool:
+    return any(f["feature"] == BASE for f in application.activation.intended(rx, device))
 
 
 def start_lab(settings: Settings) -> LabInfo | None:
@@ -151,6 +172,7 @@ def _importer(application: Application) -> Any:
         if info is None:
             raise InvalidInput(f"No lab {source} runs here; start it with `turnup lab up`.")
         report = import_lab(application.database, info)
+        import_bases(application)
         return {
             "devices": report.devices,
             "ports": report.ports,

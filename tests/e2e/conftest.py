@@ -21,7 +21,7 @@ from tmf.paths import BASE_PATHS
 from turnup.application import Application
 from turnup.data import catalog_folders
 from turnup.orderfile import API, fill, json_object, layer_of
-from turnup.server import build, lab_credentials
+from turnup.server import build, import_bases, lab_credentials
 from turnup.settings import Settings
 from turnup.topology import import_lab
 
@@ -155,6 +155,7 @@ def start_server(url: str, metro: tuple[LabInfo, Path]) -> Iterator[Server]:
     )
     application = Application(settings, lab_credentials(running))
     import_lab(application.database, running)
+    import_bases(application)
     config = uvicorn.Config(
         build(application, running), host="127.0.0.1", port=0, log_level="error"
     )

@@ -1,61 +1,63 @@
-"""Talk to a server and print what it says, as a table or as JSON."""
+"""Talk to a server."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from store.errors import TurnupError
 from turnup.environment import server_url
+from turnup.errors import ServerUnreachable, WrongUsage
 
 Json = Any
-
-
-class Output(StrEnum):
-    """How a reading command prints."""
-
-    TABLE = "table"
-    JSON = "json"
-
+HTTP_ERRORS = 400
+NOT_FOUND = 404
 
 ServerOption = Annotated[
-    str | None, typer.Option("--server", help="Server address (TURNUP_SERVER)")
+    str | None, typer.Option("--server", metavar="URL", help="Server address (TURNUP_SERVER)")
 ]
-OutputOption = Annotated[Output, typer.Option("--output", help="How to print")]
 
 
 class ServerError(TurnupError):
-    """The server refused; code and message are its own."""
+    """The server refused; code, status and message are its own."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, status: int = 500) -> None:
         super().__init__(message)
         self.code = code  # type: ignore[misc]
-
-
-class ServerUnreachable(TurnupError):
-    """Nobody answers at the server's address."""
-
-    code = "SERVER_UNREACHABLE"
-    status = 503
-    reason = "Nobody answers at the server's address"
+        self.status = status  # type: ignore[misc]
 
 
 class Client:
-    """A thin client of a Turnup server."""
+    """A thin client of a Turnup server.
+
+    Raises SERVER_UNREACHABLE, WRONG_USAGE (no address) and whatever the server answers.
+    """
 
     def __init__(self, server: str | None) -> None:
         import httpx
 
         self.base = server_url(server)
-        self._http = httpx.Client(base_url=self.base, timeout=60.0)
+        if not self.base.startswith(("http://", "https://")):
+            raise WrongUsage(f"--server {self.base}: write it as http://HOST:PORT.")
+        try:
+            self._http = httpx.Client(base_url=self.base, timeout=60.0)
+        except httpx.InvalidURL as error:
+            raise WrongUsage(f"--server {self.base}: {error}.") from error
 
     def get(self, path: str, **params: Any) -> Json:
         """GET and return the JSON answer."""
         return self._call("GET", path, params={k: v for k, v in params.items() if v is not None})
+
+    def find(self, path: str, **params: Any) -> Json | None:
+        """GET and return the JSON answer, or None when there is no such thing."""
+        try:
+            return self.get(path, **params)
+        except ServerError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
 
     def post(self, path: str, body: Json = None) -> Json:
         """POST a JSON body and return the JSON answer."""
@@ -74,43 +76,38 @@ class Client:
 
         try:
             answer = self._http.request(method, path, **arguments)
-        except httpx.TransportError as error:
+        except httpx.TimeoutException as error:
+            raise ServerUnreachable(
+                f"{self.base} did not answer within {self._http.timeout.read:.0f} s; look at its log."
+            ) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ServerUnreachable(
                 f"{self.base} does not answer ({error}); start one with `turnup serve`, or name it with --server."
             ) from error
-        if answer.status_code >= 400:  # noqa: PLR2004
+        if answer.status_code >= HTTP_ERRORS:
             raise _refused(answer)
+        return _json(answer)
+
+
+def segment(name: str) -> str:
+    """Return a name as one segment of a path, slashes encoded."""
+    return quote(name, safe="")
+
+
+def _json(answer: Any) -> Json:
+    try:
         return answer.json() if answer.content else None
-
-
-def show(data: Json, output: Output, columns: Sequence[str] = ()) -> None:
-    """Print JSON, or a table of the named columns (dotted paths) with one row per entry."""
-    if output is Output.JSON:
-        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    rows = data if isinstance(data, list) else [data]
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column.rsplit(".", 1)[-1].upper(), overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row, column) for column in columns))
-    Console().print(table if rows else "nothing")
-
-
-def _cell(row: Json, path: str) -> str:
-    for name in path.split("."):
-        row = row.get(name) if isinstance(row, Mapping) else None
-    if isinstance(row, list | dict):
-        return json.dumps(row, ensure_ascii=False)
-    return "" if row is None else str(row)
+    except ValueError as error:
+        raise ServerError("SERVER_ERROR", f"{answer.url} answers, but is no Turnup server.") from error
 
 
 def _refused(answer: Any) -> ServerError:
+    status = answer.status_code
     try:
         body = answer.json()
-        return ServerError(str(body["code"]), str(body.get("message") or body["reason"]))
+        return ServerError(
+            str(body["code"]), str(body.get("message") or body["reason"]), status
+        )
     except (ValueError, KeyError, TypeError):
-        return ServerError("SERVER_ERROR", f"{answer.status_code} {answer.text[:200]}")
+        shown = " ".join(answer.text[:200].split())
+        return ServerError("SERVER_ERROR", f"{answer.url} answered {status} {shown}", status)

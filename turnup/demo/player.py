@@ -102,7 +102,7 @@ class Player:
             client.post(f"/turnup/v1/externalTasks/{task['id']}/complete", task["example"])
 
     def _show(self, client: Client, step: Step, trace: Json) -> None:
-        batches = [batch for node in _nodes(trace) for batch in node["batches"]]
+        batches = [batch for node in _nodes(trace) for batch in reversed(node["batches"])]
         if "diff" in step.show:
             for batch in batches:
                 self.screen.batch(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -12,7 +13,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 Json = dict[str, Any]
-MAX_DIFF_LINES = 60
+MAX_DIFF_LINES = 24
+FILE_WIDTH = 120
 
 
 class Finding(Protocol):
@@ -30,7 +32,7 @@ class Screen:
     """Prints to a terminal (or a file) with rich."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or Console(highlight=False, width=_width())
 
     def title(self, name: str, says: str) -> None:
         """Begin a step."""
@@ -126,6 +128,11 @@ class Screen:
         self._console.print(table)
         failed = sum(not check.passed for check in checks)
         self._console.print(f"{len(checks) - failed} passed, {failed} failed in {seconds:.1f} s")
+
+
+def _width() -> int | None:
+    """Return the terminal's own width; into a file, one that tables fit in."""
+    return None if sys.stdout.isatty() else FILE_WIDTH
 
 
 def _verdict(verdict: str) -> str:
