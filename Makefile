@@ -20,7 +20,7 @@ check: $(VENV)/.test
 	$(BIN)/turnup catalog check catalogs
 
 crash: $(VENV)/.test
-	$(BIN)/pytest -m crash --crash-all --timeout=3000 tests/crash
+	$(BIN)/pytest -m crash --crash-all --timeout=3000 tests/crash tests/orders/test_crash.py
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py

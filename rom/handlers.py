@@ -133,10 +133,13 @@ class Change:
     def __init__(self, parts: RomParts) -> None:
         self._parts = parts
 
+    def settle(self, tx: Tx, task: Task, arguments: Any) -> None:  # noqa: ARG002
+        """Bring the inventory to what the task would have brought (it was completed by hand)."""
+        settle_items(tx, self._parts, task)
+
     def act(self, task: Task) -> Json:
-        outcome = self._parts.activation.run(
-            request_of(task, "contributions"), expect=task.args.get("expect")
-        )
+        expect = task.args.get("planHash") or task.args.get("expect")
+        outcome = self._parts.activation.run(request_of(task, "contributions"), expect=expect)
         if outcome.ok:
             outcome = self._sweep(task, outcome)
         checks = self._checks(task) if outcome.ok else []
@@ -176,6 +179,10 @@ class ExternalWork:
 
     def __init__(self, parts: RomParts) -> None:
         self._parts = parts
+
+    def settle(self, tx: Tx, task: Task, arguments: Any) -> None:  # noqa: ARG002
+        """Bring the inventory to what the task would have brought (it was completed by hand)."""
+        settle_items(tx, self._parts, task)
 
     def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
         if task.overdue:
@@ -221,6 +228,10 @@ class Record:
     def __init__(self, parts: RomParts) -> None:
         self._parts = parts
 
+    def settle(self, tx: Tx, task: Task, arguments: Any) -> None:  # noqa: ARG002
+        """Bring the inventory to what the task would have brought (it was completed by hand)."""
+        settle_items(tx, self._parts, task)
+
     def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
         complete_items(tx, self._parts, task, checks=[])
         return Done()
@@ -235,30 +246,20 @@ def assign_order(tx: Tx, parts: RomParts, order: Order) -> Assignment:
 
 def complete_items(tx: Tx, parts: RomParts, task: Task, *, checks: list[Json]) -> None:
     """Bring the inventory to what the task's items say and complete them."""
+    settle_items(tx, parts, task)
+    for item in task.items:
+        result = {"checks": checks} if checks else {}
+        parts.ledger.update_item(tx, task.order_id, item, state=State.COMPLETED, result=result)
+    parts.ledger.add_tasks(tx, task.order_id, watch_specs(task, checks))
+
+
+def settle_items(tx: Tx, parts: RomParts, task: Task) -> None:
+    """Commission or retire the resources of the task's items."""
     order = parts.ledger.order(tx, task.order_id)
-    catalog = parts.catalogs.view(tx)
     stored = {item.id: item for item in order.items}
-    for item in load_items(tx, catalog, order):
+    for item in load_items(tx, parts.catalogs.view(tx), order):
         if item.id in task.items:
             settle_item(tx, order.id, assigned_of(item, stored[item.id]))
-            parts.ledger.update_item(
-                tx,
-                order.id,
-                item.id,
-                state=State.COMPLETED,
-                result={"checks": checks} if checks else {},
-            )
-    parts.ledger.add_tasks(tx, order.id, watch_specs(task, checks))
-    _end(tx, parts, task.order_id)
-
-
-def _end(tx: Tx, parts: RomParts, order_id: str) -> None:
-    """With the last item done, give back what the order's items no longer hold."""
-    order = parts.ledger.order(tx, order_id)
-    if order.state is State.COMPLETED:
-        stored = {item.id: item for item in order.items}
-        for item in load_items(tx, parts.catalogs.view(tx), order):
-            resources.give_back(tx, assigned_of(item, stored[item.id]), order_id)
 
 
 def settle_item(tx: Tx, order_id: str, assigned: Assigned) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from inventory import graph
 from orders.desk import OrderDesk
 from orders.model import NewOrder
-from orders.wire import OrderEvents
 from rom.cancel import Cancelled, CancelOrder, Undo
+from rom.ending import OrderEnds
 from rom.errors import SerialMismatch
 from rom.handlers import Assign, Change, ExternalWork, Record, RomParts, Start
 from rom.parse import new_order
@@ -28,7 +28,7 @@ class Rom:
         self._simulator = Simulator(parts)
         ledger = parts.ledger
         self.desk = OrderDesk(parts.database, ledger, SHAPE, self._parse)
-        ledger.observe("rom", OrderEvents(SHAPE))
+        ledger.observe("rom", OrderEnds(parts))
         ledger.register("rom.start@1", Start(parts))
         ledger.register("rom.assign@1", Assign(parts, self._simulator.stored))
         ledger.register("rom.change@1", Change(parts))

@@ -19,6 +19,11 @@ ROOMS = ("tmf", "orders", "inventory", "catalog", "activation")
 POSTGRES = os.environ.get("TURNUP_TEST_POSTGRES")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --crash-all: every kill point instead of a handful (make crash)."""
+    parser.addoption("--crash-all", action="store_true", help="kill at every commit (make crash)")
+
+
 def _load_tables() -> None:
     for room in ROOMS:
         package = importlib.import_module(room)

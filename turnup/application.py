@@ -26,6 +26,7 @@ from tmf.deliverer import Deliverer
 from tmf.events import Events
 from tmf.hub import Hub
 from turnup.catalogs import import_folders
+from turnup.maintenance import Maintenance
 from turnup.migrate import upgrade
 from turnup.settings import Settings
 from turnup.tables import claim_environment
@@ -73,6 +74,7 @@ class Application:
             self.database, self.ledger, threads=settings.engine_threads
         )
         self._runner = Runner(self.database, self.ledger)
+        self._maintenance = Maintenance(self.database)
 
     def _layers(self) -> None:
         shared = self.database, self.ledger, self.catalogs
@@ -90,9 +92,11 @@ class Application:
         """Begin to work: deliver events, run tasks (what a dead process left is taken up at once)."""
         self.deliverer.start()
         self.executor.start(self._runner.run_one)
+        self._maintenance.start()
 
     def stop(self) -> None:
         """Let what runs finish, then close everything."""
+        self._maintenance.stop()
         self.executor.stop()
         self.deliverer.stop()
         self.activation.stop()

@@ -17,6 +17,7 @@ from fastapi import APIRouter, FastAPI
 
 from activation.credentials import Credentials
 from activation.drivers.base import DriverError
+from activation.drivers.eos import preload
 from activation.fragments import BASE
 from com.api import routers as com_routers
 from inventory import devices as registry
@@ -123,6 +124,7 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         application.start()
+        preload()
         yield
 
     http = FastAPI(title="Turnup", version="0.1.0", lifespan=lifespan)

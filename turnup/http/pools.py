@@ -98,7 +98,7 @@ def router(database: Database) -> APIRouter:
     def confirm(pool_id: str, owner: str) -> Json:
         with database.write() as tx:
             pools.pool(tx, pool_id)
-            allocator.confirm(tx, owner)
+            allocator.confirm(tx, owner, pool=pool_id)
             found = allocator.allocations(tx, owner=owner, pool=pool_id)
             return {"allocations": [allocation_body(a) for a in found]}
 
