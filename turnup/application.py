@@ -25,9 +25,10 @@ from tmf.callbacks import CallbackPolicy
 from tmf.deliverer import Deliverer
 from tmf.events import Events
 from tmf.hub import Hub
+from tmf.ports import ResourceOrdering, ServiceOrdering
 from turnup.catalogs import import_folders
 from turnup.maintenance import Maintenance
-from turnup.migrate import upgrade
+from turnup.migrate import reaching, upgrade
 from turnup.settings import Settings
 from turnup.tables import claim_environment
 
@@ -41,15 +42,27 @@ class Parts:
     rom: RomParts
 
 
+@dataclass(frozen=True, slots=True)
+class Below:
+    """Layers that are other servers (tmf.http_ports); None: the one in this process."""
+
+    som: ServiceOrdering | None = None
+    rom: ResourceOrdering | None = None
+
+
 class Application:
     """Everything that runs in a server process, without HTTP.
 
     Raises DATABASE_IN_USE, ENVIRONMENT_MISMATCH, CATALOG_CONFLICT.
     """
 
-    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+    def __init__(
+        self, settings: Settings, credentials: Credentials, below: Below | None = None
+    ) -> None:
         self.settings = settings
-        self.database = Database(settings.database_url, exclusive=True)
+        self._below = below or Below()
+        with reaching(settings.database_url):
+            self.database = Database(settings.database_url, exclusive=True)
         try:
             self._open(settings, credentials)
         except BaseException:
@@ -80,9 +93,9 @@ class Application:
         shared = self.database, self.ledger, self.catalogs
         rom_parts = RomParts(*shared, self.activation)
         self.rom = Rom(rom_parts)
-        som_parts = SomParts(*shared, self.rom)
+        som_parts = SomParts(*shared, self._below.rom or self.rom)
         self.som = Som(som_parts)
-        com_parts = ComParts(*shared, self.som)
+        com_parts = ComParts(*shared, self._below.som or self.som)
         self.com = Com(com_parts)
         self.parts = Parts(com_parts, som_parts, rom_parts)
         self.events.subscribe_local("som", "652", self.som.on_resource_event)

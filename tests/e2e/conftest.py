@@ -18,10 +18,11 @@ from lab import api as lab
 from lab.api import LabInfo
 from orders.model import EngineSettings
 from tmf.paths import BASE_PATHS
-from turnup.application import Application
+from turnup.application import Application, Below
 from turnup.data import catalog_folders
+from turnup.importing import import_bases
 from turnup.orderfile import API, fill, json_object, layer_of
-from turnup.server import build, import_bases, lab_credentials
+from turnup.server import build, lab_credentials
 from turnup.settings import Settings
 from turnup.topology import import_lab
 
@@ -142,7 +143,9 @@ class Server:
         return found
 
 
-def start_server(url: str, metro: tuple[LabInfo, Path]) -> Iterator[Server]:
+def start_server(
+    url: str, metro: tuple[LabInfo, Path], below: Below | None = None
+) -> Iterator[Server]:
     """Run a server on a database URL until the generator is closed."""
     running, state = metro
     lab.reset(running.name, state_dir=state)
@@ -153,7 +156,7 @@ def start_server(url: str, metro: tuple[LabInfo, Path]) -> Iterator[Server]:
         topology=METRO,
         engine=EngineSettings(retry_delays_s=(0.1, 0.2)),
     )
-    application = Application(settings, lab_credentials(running))
+    application = Application(settings, lab_credentials(running), below)
     import_lab(application.database, running)
     import_bases(application)
     config = uvicorn.Config(
