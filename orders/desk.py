@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
-
 from orders.errors import OrderFinal
 from orders.ledger import Ledger
 from orders.model import FINAL, NewOrder, Order, State, TaskSpec
@@ -17,7 +15,7 @@ from tmf.collection import ResourceSpec
 from tmf.patch import Patch, apply_patch
 from tmf.ports import key_of
 from tmf.query import Page, Query
-from tmf.web import validation_error
+from tmf.web import validate
 
 Json = dict[str, Any]
 Parse = Callable[[Rx, Json, str | None], NewOrder]
@@ -156,7 +154,8 @@ class OrderCollection:
         with self._database.write() as tx:
             shown = order_body(shape, self._desk.known(tx, key))
             changed = apply_patch(shown, patch, refused=self._fixed)
-            self._check(changed)
+            if self._model:  # a JSON Patch can put anything anywhere
+                validate(self._model, changed)
             shown_only = _SHOWN_ONLY | {shape.items}
             body = {name: value for name, value in changed.items() if name not in shown_only}
             order = self._ledger.update_order(tx, key, body=body)
@@ -169,14 +168,6 @@ class OrderCollection:
             order = self._desk.known(tx, key)
             self._ledger.delete(tx, key)
             self._events.deleted(tx, order)
-
-    def _check(self, body: Json) -> None:
-        """Hold the patched order against the model: a JSON Patch can put anything anywhere."""
-        try:
-            if self._model:
-                self._model.model_validate(body)
-        except ValidationError as error:
-            raise validation_error(error.errors()) from None
 
 
 class CancelCollection:

@@ -84,7 +84,7 @@ def router(
     base_path: str, resources: Mapping[ResourceSpec, Collection], hub: HubPort | None = None
 ) -> APIRouter:
     """Build the routes of one API."""
-    api = APIRouter(prefix=base_path, responses=_ERRORS, default_response_class=TmfResponse)
+    api = APIRouter(prefix=base_path, responses=ERRORS, default_response_class=TmfResponse)
     for spec, collection in resources.items():
         for operation, add in _ADDERS.items():
             if operation in spec.operations:
@@ -96,7 +96,7 @@ def router(
 
 # one model and many references to it: a model per status would cost seconds at the first look at /docs
 _ERROR_BODY = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": HTTPStatus(status).phrase, "content": _ERROR_BODY}
     for status in (400, 401, 403, 404, 405, 409, 413, 415, 500)
 } | {"default": {"description": "Any other refusal", "model": Error}}
@@ -142,7 +142,9 @@ def _add_create(api: APIRouter, spec: ResourceSpec, collection: Collection) -> N
 
 
 def _add_patch(api: APIRouter, spec: ResourceSpec, collection: Collection) -> None:
-    def patching(request: Request, id: str, body: Any = Body()) -> Response:  # noqa: A002, ARG001, B008
+    either = Body(discriminator=Discriminator(_kind_of_patch))
+
+    def patching(request: Request, id: str, body: Any = either) -> Response:  # noqa: A002, ARG001
         changed = collection.patch(_named(id), _patch(request))
         return TmfResponse(without_nulls(changed))
 
@@ -229,8 +231,7 @@ def _patch(request: Request) -> Patch:
 
 def _patch_type(spec: ResourceSpec) -> Any:
     merge = spec.patch_model or dict[str, Any]
-    either = Annotated[merge, Tag("merge-patch")] | Annotated[list[Operation], Tag("json-patch")]  # type: ignore[valid-type]
-    return Annotated[either, Discriminator(_kind_of_patch)]
+    return Annotated[merge, Tag("merge-patch")] | Annotated[list[Operation], Tag("json-patch")]
 
 
 def _kind_of_patch(body: Any) -> str:

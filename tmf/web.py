@@ -11,6 +11,7 @@ from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -199,6 +200,14 @@ def _methods(request: Request) -> list[str]:
         for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
         if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in routes)
     ]
+
+
+def validate(model: type[BaseModel], body: Any) -> None:
+    """Hold a body against a model. Raises InvalidBody, which names every wrong attribute."""
+    try:
+        model.model_validate(body)
+    except ValidationError as error:
+        raise validation_error(error.errors()) from None
 
 
 def validation_error(errors: Sequence[Any]) -> TurnupError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
+from pydantic import BaseModel
 
 from com.service import Com
 from inventory.impact import impact as impact_of
@@ -13,9 +14,18 @@ from rom.service import Rom
 from som.service import Som
 from store import Database
 from store.errors import InvalidInput
+from tmf.models.product_ordering import ProductOrderCreate
+from tmf.models.resource_ordering import ResourceOrderCreate
+from tmf.models.service_ordering import ServiceOrderCreate
+from tmf.web import validate
 from turnup.trace import Tracer
 
 Json = dict[str, Any]
+_ORDERS: dict[str, type[BaseModel]] = {
+    "productOrder": ProductOrderCreate,
+    "serviceOrder": ServiceOrderCreate,
+    "resourceOrder": ResourceOrderCreate,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ def router(database: Database, layers: Layers, tracer: Tracer) -> APIRouter:
         named = [name for name in simulate if name in body]
         if len(named) != 1 or not isinstance(body[named[0]], dict):
             raise InvalidInput(f"Give one order under one of {', '.join(simulate)}.")
+        validate(_ORDERS[named[0]], body[named[0]])
         return simulate[named[0]](body[named[0]])
 
     @api.get("/qualification")
