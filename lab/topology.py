@@ -95,9 +95,11 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Topology:
         LabError: TOPOLOGY_NOT_FOUND, TOPOLOGY_INVALID.
     """
     try:
-        text = _expand(file.read_text(), environment)
+        text = _expand(file.read_text(encoding="utf-8"), environment)
     except OSError as error:
         raise LabError("TOPOLOGY_NOT_FOUND", f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise LabError("TOPOLOGY_INVALID", f"{file} is no text in UTF-8: {error.reason}") from None
     try:
         raw = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except yaml.YAMLError as error:
