@@ -23,10 +23,11 @@ def catalog_folders() -> tuple[Path, ...]:
 
 
 def find_file(given: Path, kind: str) -> Path:
-    """Return a file as given, or the shipped one of that name."""
+    """Return a file as given, or the shipped one of that name (`kind`: topologies, examples/orders). Raises NotFound."""
     if given.exists():
         return given
-    shipped = folder(kind) / given.name
-    if shipped.exists():
+    top, _, inside = kind.partition("/")
+    shipped = folder(top) / inside / given.name
+    if given.name and shipped.is_file():
         return shipped
     raise NotFound(f"{given} does not exist, and no such file is shipped in {kind}.")

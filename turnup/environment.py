@@ -29,3 +29,8 @@ def state_dir(given: Path | None) -> Path:
 def environment_name() -> str:
     """Return which environment this server is (`TURNUP_ENVIRONMENT`, default lab)."""
     return os.environ.get("TURNUP_ENVIRONMENT") or "lab"
+
+
+def debugging() -> bool:
+    """Say whether unexpected errors are shown with their traceback (`TURNUP_DEBUG`)."""
+    return bool(os.environ.get("TURNUP_DEBUG"))

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from psycopg import OperationalError as PostgresError
 from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from store.database import engine_url
+from turnup.errors import DatabaseUnreachable
 
+STORES = ("sqlite", "postgresql")
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
@@ -26,8 +33,34 @@ def config(url: str) -> Config:
 def upgrade(url: str) -> str:
     """Apply what is missing and return the revision."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    command.upgrade(config(url), "head")
-    return current(url) or "empty"
+    with reaching(url):
+        command.upgrade(config(url), "head")
+        return current(url) or "empty"
+
+
+@contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """Say DATABASE_UNREACHABLE, without the password, when a database cannot be opened."""
+    shown = _checked(url).render_as_string(hide_password=True)
+    try:
+        yield
+    except (OperationalError, PostgresError, OSError) as error:
+        cause = error.orig if isinstance(error, OperationalError) else error
+        raise DatabaseUnreachable(
+            f"{shown} cannot be opened ({cause}); check the URL, the folder, or that the server runs."
+        ) from error
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in STORES:
+        raise DatabaseUnreachable(
+            "The database URL is none of ours; write sqlite:///FILE or postgresql://USER@HOST:PORT/NAME."
+        )
+    return parsed
 
 
 def stamp(url: str) -> None:

@@ -98,16 +98,16 @@ def _json(answer: Any) -> Json:
     try:
         return answer.json() if answer.content else None
     except ValueError as error:
-        raise ServerError("SERVER_ERROR", f"{answer.url} answers, but is no Turnup server.") from error
+        raise ServerError(
+            "SERVER_ERROR", f"{answer.url} answers, but is no Turnup server."
+        ) from error
 
 
 def _refused(answer: Any) -> ServerError:
     status = answer.status_code
     try:
         body = answer.json()
-        return ServerError(
-            str(body["code"]), str(body.get("message") or body["reason"]), status
-        )
+        return ServerError(str(body["code"]), str(body.get("message") or body["reason"]), status)
     except (ValueError, KeyError, TypeError):
         shown = " ".join(answer.text[:200].split())
         return ServerError("SERVER_ERROR", f"{answer.url} answered {status} {shown}", status)

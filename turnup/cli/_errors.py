@@ -43,6 +43,7 @@ def _usage(error: typer.TyperException) -> int:
 def _failed(error: Exception) -> int:
     from lab.errors import LabError
     from store.errors import TurnupError
+    from turnup.environment import debugging
     from turnup.errors import WrongUsage
 
     match error:
@@ -50,7 +51,7 @@ def _failed(error: Exception) -> int:
             return _say(error.code, str(error), WRONG_USAGE)
         case TurnupError() | LabError():
             return _say(error.code, str(error), FAILED)
-        case _ if os.environ.get("TURNUP_DEBUG"):
+        case _ if debugging():
             raise error
         case OSError():
             return _say("INTERNAL_ERROR", f"{error}; TURNUP_DEBUG=1 shows where.", FAILED)

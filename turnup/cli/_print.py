@@ -7,6 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import typer
@@ -76,8 +77,7 @@ def table(rows: Sequence[Json], columns: Sequence[str], width: int) -> list[str]
     lines = [_line(titles, widths)]
     for row in cells:
         wrapped = [_wrapped(text, size) for text, size in zip(row, widths, strict=True)]
-        for n in range(max(len(part) for part in wrapped)):
-            lines.append(_line([part[n] if n < len(part) else "" for part in wrapped], widths))
+        lines += [_line(parts, widths) for parts in zip_longest(*wrapped, fillvalue="")]
     return lines
 
 

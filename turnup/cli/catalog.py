@@ -7,24 +7,27 @@ from typing import Annotated
 
 import typer
 
-from turnup.cli._client import Client, Output, OutputOption, ServerOption, show
+from turnup.cli._client import Client, ServerOption
+from turnup.cli._print import Output, OutputOption, print_json, print_note, show
 
 app = typer.Typer(help="Products, services and resources as data.", no_args_is_help=True)
-Folders = Annotated[list[Path], typer.Argument(help="Folders of YAML files")]
+Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of YAML files")]
 
 
 @app.command("check")
 def check(folders: Folders, output: OutputOption = Output.TABLE) -> None:
     """Find cycles, dangling references, unreachable rules and missing platform features; exit 1 on findings."""
-    from turnup.catalogs import check_folders
+    from turnup.catalogs import findings_of
 
-    findings = check_folders(folders)
-    shown = [{"code": f.code, "where": f.where, "message": f.message} for f in findings]
-    if output is Output.JSON or findings:
-        show(shown, output, ("code", "where", "message"))
+    shown = [
+        {"code": finding.code, "where": finding.where, "message": finding.message}
+        for finding in findings_of(folders)
+    ]
+    if output is Output.JSON:
+        print_json(shown)
     else:
-        typer.echo("no findings")
-    if findings:
+        _print(shown)
+    if shown:
         raise typer.Exit(1)
 
 
@@ -35,3 +38,10 @@ def load(
     """Import into the server's database; what is known stays, a changed version is refused (CATALOG_CONFLICT)."""
     body = {"folders": [str(folder.resolve()) for folder in folders]}
     show(Client(server).post("/turnup/v1/catalogs", body), output, ("inserted", "unchanged"))
+
+
+def _print(findings: list[dict[str, str]]) -> None:
+    for finding in findings:
+        typer.echo(f"{finding['code']} {finding['where']}")
+        print_note(finding["message"])
+    typer.echo(f"{len(findings)} findings" if findings else "no findings")

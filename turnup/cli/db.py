@@ -16,7 +16,9 @@ def callback() -> None:
 
 @app.command("upgrade")
 def upgrade(
-    database: Annotated[str | None, typer.Option(help="URL (TURNUP_DATABASE_URL)")] = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="Database (TURNUP_DATABASE_URL)")
+    ] = None,
 ) -> None:
     """Apply all migrations that are missing."""
     from turnup.environment import database_url

@@ -2,46 +2,76 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
-from turnup.cli._client import Client, Output, OutputOption, ServerOption, show
+from turnup.cli._client import Client, ServerOption, segment
+from turnup.cli._print import (
+    Output,
+    OutputOption,
+    print_fields,
+    print_json,
+    print_note,
+    print_table,
+    show,
+)
+from turnup.errors import WrongUsage
 
 app = typer.Typer(help="Devices: registry, configuration, audit.", no_args_is_help=True)
 PATH = "/turnup/v1/devices"
+COLUMNS = ("name", "platform", "role", "host", "access", "adminState:STATE")
+FIELDS = (
+    *("name", "platform", "role", "site", "host", "access", "adminState:STATE"),
+    *("credentialRef:CREDENTIAL", "hostKey:HOST KEY", "caPath:CA", "labels"),
+)
+FINDINGS = ("missing", "changed", "extra")
+
+
+class View(StrEnum):
+    """Which configuration."""
+
+    INTENDED = "intended"
+    RUNNING = "running"
 
 
 @app.command("import")
 def import_devices(
     source: Annotated[
         str,
-        typer.Argument(help="Topology file, Nornir inventory, CSV, or the name of a running lab"),
+        typer.Argument(
+            metavar="FILE|LAB",
+            help="CSV, Nornir host file, `device list --output json`, topology of a running lab, or its name",
+        ),
     ],
+    credential: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="env:NAME or file:PATH, for devices that name none"),
+    ] = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Import devices, ports, links, places and stock; what is known already stays."""
-    path = Path(source)
-    named = str(path.resolve()) if path.exists() else source
-    show(
-        Client(server).post(f"{PATH}/import", {"source": named}),
-        output,
-        ("devices", "ports", "links", "pools"),
-    )
+    """Import devices (from a lab also ports, links, places, stock and pools); what is known stays."""
+    from turnup.devicefile import import_body
+
+    answer = Client(server).post(f"{PATH}/import", import_body(source, credential))
+    show(answer, output, ("devices", "known", "ports", "links", "pools"))
 
 
 @app.command("list")
 def list_devices(
-    role: str | None = None, server: ServerOption = None, output: OutputOption = Output.TABLE
+    role: Annotated[str | None, typer.Option(help="Only devices of this role")] = None,
+    server: ServerOption = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """List devices."""
-    show(
-        Client(server).get(PATH, role=role),
-        output,
-        ("name", "platform", "role", "host", "adminState"),
-    )
+    devices = Client(server).get(PATH, role=role)
+    if output is Output.JSON:
+        print_json(devices)
+    else:
+        print_table([_shown(device) for device in devices], COLUMNS)
 
 
 @app.command("show")
@@ -49,41 +79,44 @@ def show_device(
     name: str, server: ServerOption = None, output: OutputOption = Output.TABLE
 ) -> None:
     """Show one device."""
-    show(
-        Client(server).get(f"{PATH}/{name}"),
-        output,
-        ("name", "platform", "role", "host", "endpoints", "adminState"),
-    )
+    device = Client(server).get(f"{PATH}/{segment(name)}")
+    if output is Output.JSON:
+        print_json(device)
+    else:
+        print_fields(_shown(device), FIELDS)
 
 
 @app.command("config")
 def config(
     name: str,
-    view: Annotated[str, typer.Option(help="intended or running")] = "intended",
-    at: Annotated[str | None, typer.Option(help="ISO 8601 time (intended only)")] = None,
+    view: Annotated[View, typer.Option(help="What it should have, or what it has")] = View.INTENDED,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="ISO 8601; UTC unless it says otherwise (intended only)"),
+    ] = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what a device should have, with the owner of each fragment, or what it has."""
-    answer = Client(server).get(f"{PATH}/{name}/config", view=view, at=at)
+    if at is not None and view is View.RUNNING:
+        raise WrongUsage(
+            "--at goes with --view intended: a device only has its present configuration."
+        )
+    moment = _instant(at) if at is not None else None
+    answer = Client(server).get(f"{PATH}/{segment(name)}/config", view=view.value, at=moment)
     if output is Output.JSON:
-        show(answer, output)
-    elif view == "running":
+        print_json(answer)
+    elif view is View.RUNNING:
         typer.echo(answer["text"])
     else:
-        for fragment in answer["fragments"]:
-            owners = ", ".join(
-                f"{c['role']} {c['source']} (item {c['item']})" for c in fragment["contributions"]
-            )
-            typer.echo(
-                f"── {fragment['feature']} · line {fragment['line']} · {owners}\n{fragment['text']}\n"
-            )
+        _fragments(answer["fragments"])
 
 
 @app.command("audit")
 def audit(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Devices; all managed ones when none is named")
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", help="All managed devices when none is named"),
     ] = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
@@ -91,7 +124,70 @@ def audit(
     """Compare intended with running; exit 1 unless every device passes."""
     client = Client(server)
     wanted = names or [d["name"] for d in client.get(PATH) if d["adminState"] == "managed"]
-    reports = [client.post(f"{PATH}/{name}/audit") for name in wanted]
-    show(reports, output, ("device", "verdict", "missing", "changed", "extra"))
+    reports = [client.post(f"{PATH}/{segment(name)}/audit") for name in wanted]
+    if output is Output.JSON:
+        print_json(reports)
+    else:
+        _reports(reports)
     if any(report["verdict"] != "pass" for report in reports):
         raise typer.Exit(1)
+
+
+def _instant(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongUsage(f"--at {text}: write it as 2026-11-24T22:30:00Z.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def _shown(device: dict[str, Any]) -> dict[str, Any]:
+    access = [
+        f"{e['protocol']} {e['username']}@{e['host']}:{e['port']}" for e in device["endpoints"]
+    ]
+    labels = [f"{name}={value}" for name, value in device["labels"].items()]
+    return {**device, "access": access, "labels": labels}
+
+
+def _fragments(fragments: list[dict[str, Any]]) -> None:
+    if not fragments:
+        typer.echo("nothing")
+    for fragment in fragments:
+        owners = ", ".join(
+            f"{c['role']} {c['source']} (item {c['item']})" for c in fragment["contributions"]
+        )
+        print_note(f"── {fragment['feature']} · {fragment['line']} · {owners}", indent="")
+        typer.echo(f"{_indented(fragment['text'])}\n")
+
+
+def _indented(text: str) -> str:
+    """Return XML with one element per line; anything else as it is."""
+    if not text.startswith("<"):
+        return text
+    from lxml import etree
+
+    try:
+        root = etree.fromstring(
+            text, etree.XMLParser(remove_blank_text=True, resolve_entities=False)
+        )
+    except etree.XMLSyntaxError:
+        return text
+    return etree.tostring(root, pretty_print=True, encoding="unicode").rstrip()
+
+
+def _reports(reports: list[dict[str, Any]]) -> None:
+    counted = [{**report, **{k: len(report.get(k) or ()) for k in FINDINGS}} for report in reports]
+    print_table(counted, ("device", "verdict", *FINDINGS))
+    for report in reports:
+        if report["verdict"] == "pass":
+            continue
+        typer.echo(f"\n── {report['device']}")
+        for kind in FINDINGS:
+            for finding in report.get(kind) or ():
+                print_note(f"{kind}: {_finding(finding)}", indent="")
+        if detail := report.get("detail") or report.get("explanation"):
+            print_note(str(detail), indent="")
+
+
+def _finding(finding: Any) -> str:
+    return str(finding)

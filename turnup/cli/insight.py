@@ -2,72 +2,125 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from store.errors import NotFound
 from tmf.paths import BASE_PATHS
-from turnup.cli._client import Client, Output, OutputOption, ServerError, ServerOption, show
+from turnup.cli._client import Client, ServerOption, segment
+from turnup.cli._print import (
+    Output,
+    OutputOption,
+    print_fields,
+    print_json,
+    print_note,
+    print_table,
+)
 
 Json = dict[str, Any]
 service = typer.Typer(help="Services and what they rely on.", no_args_is_help=True)
+SERVICE = ("id", "name", "category", "serviceSpecification.id:SPECIFICATION", "state", "line")
+HURT = ("id", "name", "state", "place")
+
+
+@service.callback()
+def callback() -> None:
+    """Group the commands (one of them alone would otherwise be the group itself)."""
 
 
 @service.command("show")
 def show_service(
     service_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE
 ) -> None:
-    """Show a service."""
-    answer = Client(server).get(f"{BASE_PATHS['638']}/service/{service_id}")
-    columns = (
-        "id",
-        "name",
-        "category",
-        "state",
-        "serviceCharacteristic",
-        "supportingService",
-        "supportingResource",
-    )
-    show(answer, output, columns)
+    """Show a service: characteristics, orders that made it, services and resources below it."""
+    client = Client(server)
+    answer = client.get(f"{BASE_PATHS['638']}/service/{segment(service_id)}")
+    if output is Output.JSON:
+        print_json(answer)
+        return
+    print_fields(answer, SERVICE)
+    for one in answer.get("serviceCharacteristic") or ():
+        typer.echo(f"  {one['name']} = {one['value']}")
+    for one in answer.get("place") or ():
+        typer.echo(f"at {one['id']} ({one.get('role', 'place')})")
+    for one in answer.get("serviceOrderItem") or ():
+        typer.echo(f"ordered by {one['serviceOrderId']} item {one['itemId']}")
+    for below in ("supportingService", "supportingResource"):
+        for one in answer.get(below) or ():
+            typer.echo(f"relies on {one.get('name') or one.get('@referredType', '')} {one['id']}")
 
 
 def trace(order_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
-    """Show the whole chain of an order with its tasks."""
-    answer = Client(server).get(f"/turnup/v1/trace/{order_id}")
+    """Show the whole chain of an order: tasks, allocations and why, device edits."""
+    answer = Client(server).get(f"/turnup/v1/trace/{segment(order_id)}")
     if output is Output.JSON:
-        typer.echo(json.dumps(answer, indent=2))
-        return
-    _node(answer["root"], 0)
+        print_json(answer)
+    else:
+        _node(answer["root"], "")
 
 
 def impact(
-    what: str = typer.Argument(help="Node name or resource id"),
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="NODE|RESOURCE_ID",
+            help="Device, device/port, splitter, place, pool, or id of an instance",
+        ),
+    ],
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show whom a node or resource hurts."""
     client = Client(server)
-    for kind in ("node", "resource"):
-        try:
-            answer = client.get("/turnup/v1/impact", **{kind: what})
-        except ServerError:
-            continue
-        show(answer, output, ("resources", "services", "products", "parties"))
-        return
-    raise NotFound(f"{what} is neither a node nor a resource of this server.")
+    for kind in ("node", "resource", "pool"):
+        answer = client.find("/turnup/v1/impact", **{kind: what})
+        if answer is not None:
+            print_json(answer) if output is Output.JSON else _hurt(answer)
+            return
+    raise NotFound(f"{what} is no node, instance or pool of this server; a port is DEVICE/PORT.")
 
 
-def _node(node: Json, depth: int) -> None:
-    pad = "  " * depth
+def _hurt(answer: Json) -> None:
+    for kind in ("parties", "products", "services", "resources"):
+        rows = answer[kind]
+        typer.echo(f"{len(rows)} {kind}")
+        if rows:
+            print_table(rows, ("id", "name", "role") if kind == "parties" else HURT)
+        typer.echo()
+
+
+def _node(node: Json, pad: str) -> None:
     typer.echo(f"{pad}{node['layer']} {node['id']} {node['state']}")
-    for task in node["tasks"]:
-        typer.echo(
-            f"{pad}  {task['state']:<8} {task['kind']:<18} {task['key']}  {task['ended'] or ''}"
-        )
+    for task in sorted(node["tasks"], key=_time):
+        when = task["ended"] or task["started"] or ""
+        typer.echo(f"{pad}  {task['state']:<8} {when:<24} {task['kind']} {task['key']}")
     for item in node["items"]:
-        for name, reason in (item.get("reasons") or {}).items():
-            typer.echo(f"{pad}  why {name} of item {item['id']}: {reason.get('because')}")
+        _item(item, pad + "  ")
+    for batch in node["batches"]:
+        devices = ", ".join(f"{one['device']} {one['state']}" for one in batch["devices"])
+        print_note(f"batch {batch['id']} {batch['state']}: {devices}", indent=pad + "  ")
     for child in node["children"]:
-        _node(child, depth + 1)
+        _node(child, pad + "  ")
+
+
+def _item(item: Json, pad: str) -> None:
+    print_note(
+        f"item {item['id']} {item['action']} {item['specification']} {item['instance'] or ''} {item['state']}",
+        indent=pad,
+    )
+    for name, taken in (item.get("allocations") or {}).items():
+        print_note(f"{name} = {taken['text']} from {taken['pool']}", indent=pad + "  ")
+    for name, reason in (item.get("reasons") or {}).items():
+        print_note(
+            f"why {name} {reason.get('chosen', '')}: {reason.get('because')}", indent=pad + "  "
+        )
+        for other in reason.get("rejected") or ():
+            print_note(f"not {other.get('port')}: {other.get('why')}", indent=pad + "    ")
+    if error := item.get("error"):
+        print_note(f"{error.get('code')}: {error.get('message')}", indent=pad + "  ")
+
+
+def _time(task: Json) -> str:
+    """Sort by when a task began; what has not begun comes last."""
+    return task["started"] or task["ended"] or "~"

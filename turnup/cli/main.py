@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -30,6 +31,23 @@ app.add_typer(insight.service, name="service")
 app.command("impact")(insight.impact)
 app.command("trace")(insight.trace)
 app.add_typer(db.app, name="db")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"turnup {version('turnup')}")
+        raise typer.Exit
+
+
+@app.callback()
+def callback(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
+    ] = False,
+) -> None:
+    """From a telecom customer's order to working, verified network service."""
 
 
 def run() -> None:

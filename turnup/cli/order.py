@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -10,14 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from store.errors import InvalidInput, NotFound
-from turnup.cli._client import Client, Output, OutputOption, ServerError, ServerOption, show
-from turnup.orderfile import API, layer_of, read_order
+from store.errors import NotFound
+from turnup.cli._client import Client, ServerOption, segment
+from turnup.cli._print import Output, OutputOption, print_json, print_note, print_table, show
+from turnup.errors import WrongUsage
+from turnup.orderfile import API, items_of, layer_of, read_order
 
 app = typer.Typer(help="Orders of all layers.", no_args_is_help=True)
 FINAL = ("completed", "failed", "partial", "cancelled", "rejected")
+COLUMNS = ("id", "state", "orderDate:ORDERED", "completionDate:COMPLETED")
+ITEMS = ("id:ITEM", "action", "state", "what", "instance")
+PACE_S = 0.2
+LAST_PAGE = 500
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="key=value put into the file's ${key}")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Put into the file's ${KEY}"),
 ]
 FileArgument = Annotated[
     Path, typer.Argument(help="JSON body of a TMF622, 641 or 652 order; - for stdin")
@@ -28,7 +34,10 @@ FileArgument = Annotated[
 def submit(
     file: FileArgument,
     values: SetOption = None,
-    plan: Annotated[str | None, typer.Option("--plan", help="planHash of a simulation")] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", metavar="HASH", help="planHash of a simulation: send that or hold"),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Until the order has ended or is held")
     ] = False,
@@ -44,7 +53,7 @@ def submit(
     if wait:
         order = follow(client, layer_of(body), order["id"])
     _print(order, output)
-    if wait and order["state"] != "completed":
+    if order["state"] == "rejected" or (wait and order["state"] != "completed"):
         raise typer.Exit(1)
 
 
@@ -59,34 +68,38 @@ def simulate(
     body = read_order(file, values or [])
     answer = Client(server).post("/turnup/v1/simulations", {layer_of(body): body})
     if output is Output.JSON:
-        typer.echo(json.dumps(answer, indent=2))
+        print_json(answer)
         return
-    show(answer["allocations"], output, ("kind", "scope", "text", "item"))
+    print_table(answer["allocations"], ("kind", "scope", "text:VALUE", "item"))
     for device in answer["devices"]:
         typer.echo(f"\n── {device['device']} ({device['platform']}, mode {device['mode']})")
         for edit in device["edits"]:
             typer.echo(edit)
+    typer.echo()
     for warning in answer["warnings"]:
-        typer.echo(f"warning: {warning}")
-    typer.echo(f"\nplanHash {answer['planHash']}")
+        print_note(f"warning: {warning}", indent="")
+    typer.echo(f"planHash {answer['planHash'] or 'none: the plan is not complete'}")
 
 
 @app.command("show")
 def show_order(
     order_id: str,
-    tree: Annotated[bool, typer.Option("--tree", help="The whole chain below it")] = False,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="The whole chain that it is part of")
+    ] = False,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show one order."""
+    """Show one order of any layer with its items, or with --tree the whole chain."""
     client = Client(server)
-    if tree:
-        trace = client.get(f"/turnup/v1/trace/{order_id}")
-        typer.echo(json.dumps(trace, indent=2)) if output is Output.JSON else _tree(
-            trace["root"], 0
-        )
+    if not tree:
+        _print(find(client, order_id)[1], output)
         return
-    _print(find(client, order_id)[1], output)
+    trace = client.get(f"/turnup/v1/trace/{segment(order_id)}")
+    if output is Output.JSON:
+        print_json(trace)
+    else:
+        _tree(trace["root"], 0)
 
 
 @app.command("list")
@@ -94,63 +107,91 @@ def list_orders(
     layer: Annotated[
         str, typer.Option(help="productOrder, serviceOrder or resourceOrder")
     ] = "productOrder",
-    state: str | None = None,
+    state: Annotated[str | None, typer.Option(help="Only orders in this state")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=LAST_PAGE, help="At most so many")] = 100,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many")] = 0,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List orders, the newest first."""
     if layer not in API:
-        raise InvalidInput(f"--layer {layer}: use one of {', '.join(API)}.")
-    show(
-        Client(server).get(API[layer], state=state),
-        output,
-        ("id", "state", "orderDate", "completionDate"),
-    )
+        raise WrongUsage(f"--layer {layer}: use one of {', '.join(API)}.")
+    orders = Client(server).get(API[layer], state=state, limit=limit, offset=offset)
+    if output is Output.JSON:
+        print_json(orders)
+        return
+    print_table([{**order, "items": len(items_of(order))} for order in orders], (*COLUMNS, "items"))
 
 
 @app.command("cancel")
 def cancel(
     order_id: str,
-    reason: str = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why")] = "",
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Ask for the cancellation of an order."""
+    """Ask for the cancellation of an order: what was done is undone."""
     client = Client(server)
     layer, _ = find(client, order_id)
     name = "cancel" + layer[0].upper() + layer[1:]
-    path = API[layer].replace(f"/{layer}", f"/{name}")
-    answer = client.post(path, {layer: {"id": order_id}, "cancellationReason": reason})
-    show(answer, output, ("id", "state", "requestedCancellationDate"))
+    path = f"{API[layer].removesuffix(layer)}{name}"
+    body = {layer: {"id": order_id}} | ({"cancellationReason": reason} if reason else {})
+    answer = client.post(path, body)
+    show(answer, output, ("id", "state", "requestedCancellationDate:REQUESTED"))
 
 
 def find(client: Client, order_id: str) -> tuple[str, dict[str, Any]]:
     """Return an order and its layer's name, whichever layer it is of."""
     for layer, path in API.items():
-        try:
-            return layer, client.get(f"{path}/{order_id}")
-        except ServerError:
-            continue
-    raise NotFound(f"No order {order_id} on this server; `turnup order list` shows what there is.")
+        if (order := client.find(f"{path}/{segment(order_id)}")) is not None:
+            return layer, order
+    raise OrderUnknown(
+        f"No order {order_id} on this server; `turnup order list` shows what there is."
+    )
+
+
+class OrderUnknown(NotFound):
+    """No layer of the server has this order."""
+
+    code = "ORDER_NOT_FOUND"
+    reason = "There is no such order"
 
 
 def follow(client: Client, layer: str, order_id: str) -> dict[str, Any]:
     """Wait until an order has ended or is held, printing each new state on stderr."""
     state = None
     while True:
-        order: dict[str, Any] = client.get(f"{API[layer]}/{order_id}")
+        order: dict[str, Any] = client.get(f"{API[layer]}/{segment(order_id)}")
         if order["state"] != state:
             state = order["state"]
             print(f"{order_id} {state}", file=sys.stderr)  # noqa: T201
         if state in (*FINAL, "held"):
             return order
-        time.sleep(0.2)  # the client's own pace; the server pushes to hubs, not to a terminal
+        time.sleep(PACE_S)  # the client's own pace; the server pushes to hubs, not to a terminal
 
 
 def _print(order: dict[str, Any], output: Output) -> None:
-    show(order, output, ("id", "state", "orderDate", "completionDate"))
-    for error in order.get("errorMessage", []) if output is Output.TABLE else []:
-        typer.echo(f"{error['code']}: {error['message']}")
+    if output is Output.JSON:
+        print_json(order)
+        return
+    print_table([order], COLUMNS)
+    typer.echo()
+    print_table([_item(item) for item in items_of(order)], ITEMS)
+    errors = order.get("errorMessage") or []
+    for error in errors:
+        typer.echo()
+        print_note(f"{error['code']}: {error['message']}", indent="")
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of an item of any layer: what it orders, and the instance it is about."""
+    subject: dict[str, Any] = next(
+        (item[name] for name in ("product", "service", "resource") if name in item), {}
+    )
+    named: dict[str, Any] = item.get("productOffering") or next(
+        (subject[name] for name in subject if name.endswith("Specification")), {}
+    )
+    return {**item, "what": named.get("id"), "instance": subject.get("id")}
 
 
 def _tree(node: dict[str, Any], depth: int) -> None:

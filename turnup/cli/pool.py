@@ -7,17 +7,20 @@ from urllib.parse import quote
 
 import typer
 
-from turnup.cli._client import Client, Output, OutputOption, ServerOption, show
+from turnup.cli._client import Client, ServerOption, segment
+from turnup.cli._print import Output, OutputOption, print_json, print_table, show
 
 app = typer.Typer(help="Pools of addresses, VLANs, ports and ids.", no_args_is_help=True)
-COLUMNS = ("id", "kind", "scope", "capacity", "allocated", "reserved", "quarantined", "free")
+COLUMNS = ("id", "capacity", "allocated", "reserved", "quarantined", "free")
+ALLOCATIONS = ("text:VALUE", "state", "owner", "expiresAt:EXPIRES")
 PATH = "/turnup/v1/pools"
+PoolId = Annotated[str, typer.Argument(metavar="ID", help="KIND@SCOPE, as `pool list` shows it")]
 
 
 @app.command("list")
 def list_pools(
-    kind: str | None = None,
-    scope: str | None = None,
+    kind: Annotated[str | None, typer.Option(help="Only pools of this kind")] = None,
+    scope: Annotated[str | None, typer.Option(help="Only pools of this scope")] = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -27,28 +30,36 @@ def list_pools(
 
 @app.command("show")
 def show_pool(
-    pool_id: str, server: ServerOption = None, output: OutputOption = Output.TABLE
+    pool_id: PoolId, server: ServerOption = None, output: OutputOption = Output.TABLE
 ) -> None:
     """Show one pool and its allocations."""
     client = Client(server)
     pool = client.get(f"{PATH}/{_id(pool_id)}")
     allocations = client.get(f"{PATH}/{_id(pool_id)}/allocations")
     if output is Output.JSON:
-        show({**pool, "allocations": allocations}, output)
+        print_json({**pool, "allocations": allocations})
         return
-    show(pool, output, COLUMNS)
-    show(allocations, output, ("text", "owner", "state", "expiresAt"))
+    print_table([pool], COLUMNS)
+    if allocations:
+        typer.echo()
+        print_table(allocations, ALLOCATIONS)
 
 
 @app.command("create")
 def create(
-    kind: str,
-    scope: str,
-    first: int | None = None,
-    last: int | None = None,
-    prefix: str | None = None,
-    prefix_length: int | None = None,
-    quarantine_seconds: int | None = None,
+    kind: Annotated[str, typer.Argument(help="ipv4, s-vlan, …: a wrong one is told all there are")],
+    scope: Annotated[str, typer.Argument(help="Where its values are unique: a device, a port, …")],
+    first: Annotated[int | None, typer.Option(help="First value of a range")] = None,
+    last: Annotated[int | None, typer.Option(help="Last value of a range")] = None,
+    prefix: Annotated[
+        str | None, typer.Option(metavar="CIDR", help="Prefix to take addresses or prefixes from")
+    ] = None,
+    prefix_length: Annotated[
+        int | None, typer.Option(help="Length of the prefixes to take")
+    ] = None,
+    quarantine_seconds: Annotated[
+        int | None, typer.Option(min=0, help="How long a released value rests")
+    ] = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -68,14 +79,15 @@ def create(
 
 @app.command("allocate")
 def allocate(
-    pool_id: str,
+    pool_id: PoolId,
     owner: Annotated[
         str, typer.Option(help="Who owns it; the same owner again gets the same value")
     ],
-    value: str | None = None,
-    count: int = 1,
+    value: Annotated[str | None, typer.Option(help="This value and no other")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many")] = 1,
     ttl: Annotated[
-        int | None, typer.Option(help="Seconds after which it is given back unless confirmed")
+        int | None,
+        typer.Option(min=1, help="Seconds after which it is given back unless confirmed"),
     ] = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
@@ -85,18 +97,22 @@ def allocate(
     body |= {"value": value} if value is not None else {}
     body |= {"ttlSeconds": ttl} if ttl is not None else {}
     answer = Client(server).post(f"{PATH}/{_id(pool_id)}/allocations", body)
-    show(answer["allocations"], output, ("text", "value", "owner", "state", "expiresAt"))
+    if output is Output.JSON:
+        print_json(answer)
+    else:
+        print_table(answer["allocations"], ALLOCATIONS)
 
 
 @app.command("release")
 def release(
-    pool_id: str,
+    pool_id: PoolId,
     owner: Annotated[str, typer.Option(help="Whose allocation")],
     server: ServerOption = None,
 ) -> None:
-    """Give an owner's value back (409 OWNED_BY_ORDER for an order's)."""
-    Client(server).delete(f"{PATH}/{_id(pool_id)}/allocations/{quote(owner, safe='')}")
+    """Give an owner's values back (an order's are refused: OWNED_BY_ORDER)."""
+    Client(server).delete(f"{PATH}/{_id(pool_id)}/allocations/{segment(owner)}")
+    typer.echo(f"released from {pool_id}: what {owner} held")
 
 
 def _id(pool_id: str) -> str:
-    return quote(pool_id, safe="/")
+    return quote(pool_id, safe="/@")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import Any, Literal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from activation.api import Activation
 from inventory import devices as registry
 from inventory.devices import Device
-from store import Database, from_text
+from store import Database
+from store.errors import InvalidInput
+from tmf.web import validate
 
 Json = dict[str, Any]
 
@@ -48,8 +50,29 @@ class DeviceBody(BaseModel):
     labels: dict[str, str] = Field(default_factory=dict)
 
 
-def router(database: Database, import_from: Callable[[str], Json]) -> APIRouter:
-    """Return the registry's routes; `import_from` imports from a running lab or a file."""
+class ImportBody(BaseModel):
+    """What to import: a running lab by its name, or a list of devices."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str | None = Field(None, min_length=1)
+    devices: list[DeviceBody] | None = None
+
+
+class Imports(Protocol):
+    """Imports what the registry does not have yet."""
+
+    def lab(self, name: str, /) -> Json:
+        """Import a running lab."""
+        ...
+
+    def devices(self, devices: Sequence[Device], /) -> Json:
+        """Import a list of devices."""
+        ...
+
+
+def router(database: Database, imports: Imports) -> APIRouter:
+    """Return the registry's routes."""
     api = APIRouter(prefix="/turnup/v1", tags=["devices"])
 
     @api.get("/devices")
@@ -64,8 +87,14 @@ def router(database: Database, import_from: Callable[[str], Json]) -> APIRouter:
             return device_body(registry.get(tx, body.name))
 
     @api.post("/devices/import")
-    def import_devices(body: dict[str, str]) -> Json:
-        return import_from(body["source"])
+    def import_devices(body: ImportBody) -> Json:
+        match body.source, body.devices:
+            case str() as lab, None:
+                return imports.lab(lab)
+            case None, list() as given:
+                return imports.devices([_device(one) for one in given])
+            case _:
+                raise InvalidInput("Give either source (the name of a running lab) or devices.")
 
     @api.get("/devices/{name}")
     def show_device(name: str) -> Json:
@@ -76,7 +105,9 @@ def router(database: Database, import_from: Callable[[str], Json]) -> APIRouter:
     def patch_device(name: str, body: Json) -> Json:
         with database.write() as tx:
             shown = device_body(registry.get(tx, name))
-            changed = DeviceBody.model_validate({**shown, **body, "name": name})
+            wanted = {**shown, **body, "name": name}
+            validate(DeviceBody, wanted)
+            changed = DeviceBody.model_validate(wanted)
             registry.put(tx, _device(changed))
             return device_body(registry.get(tx, name))
 
@@ -100,7 +131,7 @@ def config_router(database: Database, activation: Activation) -> APIRouter:
         with database.read() as rx:
             registry.get(rx, name)
             if view == "intended":
-                moment: datetime | None = from_text(at) if at else None
+                moment = _instant(at) if at else None
                 return {
                     "device": name,
                     "view": view,
@@ -125,6 +156,15 @@ def config_router(database: Database, activation: Activation) -> APIRouter:
             return activation.batch(rx, batch_id)
 
     return api
+
+
+def _instant(text: str) -> datetime:
+    """Return an instant; without an offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"at={text}: write an ISO 8601 time, 2026-11-24T22:30:00Z.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def device_body(device: Device) -> Json:

@@ -94,7 +94,7 @@ def router(database: Database) -> APIRouter:
         shown = {"allocations": [allocation_body(a) for a in taken]}
         return TmfResponse(shown, 200 if known else 201)
 
-    @api.post("/{pool_id:path}/allocations/{owner}/confirm")
+    @api.post("/{pool_id:path}/allocations/{owner:path}/confirm")
     def confirm(pool_id: str, owner: str) -> Json:
         with database.write() as tx:
             pools.pool(tx, pool_id)
@@ -102,7 +102,7 @@ def router(database: Database) -> APIRouter:
             found = allocator.allocations(tx, owner=owner, pool=pool_id)
             return {"allocations": [allocation_body(a) for a in found]}
 
-    @api.delete("/{pool_id:path}/allocations/{owner}", status_code=204)
+    @api.delete("/{pool_id:path}/allocations/{owner:path}", status_code=204)
     def release(pool_id: str, owner: str) -> Response:
         with database.write() as tx:
             allocator.release_by_api(tx, pool_id, owner)
