@@ -17,7 +17,7 @@ from typing import Any
 
 import turnup.server  # noqa: F401  (imported here, so that the forked servers need not)
 from store.database import Tx
-from turnup.cli.main import app
+from turnup.cli.app import app
 
 Json = dict[str, Any]
 
