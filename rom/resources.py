@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from inventory import allocator
-from inventory.instances import Cause, Instance, find, get, put, relate, related, unrelate
+from inventory.instances import (
+    Cause,
+    Instance,
+    Relation,
+    find,
+    get,
+    put,
+    relate,
+    related,
+    unrelate,
+)
 from orders.wire import characteristics, moment
 from rom.assign import Assigned
 from rom.states import TMF639, ResourceState
@@ -82,12 +92,7 @@ def retire(tx: Tx, assigned: Assigned, order_id: str) -> None:
     cause = _cause(assigned, order_id)
     old = get(tx, assigned.item.resource)
     for relation in related(tx, old.id):
-        unrelate(tx, relation.source, relation.target, relation.type, cause)
-        part = get(tx, relation.target)
-        if part.category != PART:
-            _usage(tx, part, ResourceState.IDLE, cause)
-        elif not related(tx, part.id, reverse=True):
-            _store(tx, replace(part, state=ResourceState.RETIRED, changed=tx.now), cause)
+        _let_go(tx, relation, cause)
     body = {**old.body, "allocations": {}}
     _store(tx, replace(old, state=ResourceState.RETIRED, body=body, changed=tx.now), cause)
 
@@ -202,11 +207,21 @@ def _relate_parts(tx: Tx, assigned: Assigned, cause: Cause) -> None:
         for rule in assigned.item.spec.assign
         if rule.part and values.get(rule.as_) is not None
     }
-    present = {relation.target for relation in related(tx, resource, type="isComposedOf")}
-    for target in present - wanted:
-        unrelate(tx, resource, target, "isComposedOf", cause)
-    for target in wanted - present:
+    present = {relation.target: relation for relation in related(tx, resource, type="isComposedOf")}
+    for target in present.keys() - wanted:
+        _let_go(tx, present[target], cause)
+    for target in wanted - present.keys():
         relate(tx, resource, target, "isComposedOf", cause)
+
+
+def _let_go(tx: Tx, relation: Relation, cause: Cause) -> None:
+    """End a relation; what exists from import becomes idle, what was made here ends with its last user."""
+    unrelate(tx, relation.source, relation.target, relation.type, cause)
+    part = get(tx, relation.target)
+    if part.category != PART:
+        _usage(tx, part, ResourceState.IDLE, cause)
+    elif not related(tx, part.id, reverse=True):
+        _store(tx, replace(part, state=ResourceState.RETIRED, changed=tx.now), cause)
 
 
 def _part(tx: Tx, assigned: Assigned, name: str, part: str, cause: Cause) -> str:
