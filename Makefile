@@ -1,6 +1,7 @@
 # Two commands on a fresh machine: make demo, make test. Nothing but the Python package index is reached for.
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: demo test check crash bench serve wheel clean
@@ -10,7 +11,7 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.test
 	$(BIN)/python -P tests/tools/wheel.py
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
