@@ -49,6 +49,8 @@ def order_body(shape: OrderShape, order: Order) -> Json:
         shape.items: [item_body(item) for item in order.items],
     }
     body.update(_dates(shape, order))
+    if shape.layer == "rom" and "externalReference" in body:
+        body["externalReference"] = [_external_id(r) for r in body["externalReference"]]
     errors = [_error(shape, item) for item in order.items if item.error]
     if errors:
         body["errorMessage"] = errors
@@ -95,6 +97,7 @@ def place_of(thing: Mapping[str, Any]) -> str | None:
 def cancel_body(shape: OrderShape, order: Order, cancel: Mapping[str, Any]) -> Json:
     """Return the cancel task of an order (TMF: `cancelProductOrder`, `cancelServiceOrder`, `cancelResourceOrder`)."""
     running = order.state is State.PENDING_CANCELLATION and cancel["state"] != "done"
+    state = "done" if order.state in FINAL else "inProgress" if running else cancel["state"]
     body: Json = {
         "@type": shape.cancel_type,
         "cancellationReason": cancel.get("reason") or None,
@@ -102,7 +105,7 @@ def cancel_body(shape: OrderShape, order: Order, cancel: Mapping[str, Any]) -> J
         **cancel.get("body", {}),
         "id": cancel["id"],
         "href": href(shape.base, shape.cancel_path, str(cancel["id"])),
-        "state": "inProgress" if running else cancel["state"],
+        "state": state,
         "effectiveCancellationDate": cancel.get("effective"),
         shape.key: {"id": order.id, "href": shape.href(order.id), "@referredType": shape.type},
     }
@@ -165,7 +168,18 @@ _CANCEL_EVENTS: Mapping[State, str] = {
     State.ASSESSING_CANCELLATION: "CreateEvent",
     State.PENDING_CANCELLATION: "StateChangeEvent",
     State.CANCELLED: "StateChangeEvent",
+    State.COMPLETED: "StateChangeEvent",
 }
+
+
+def _external_id(reference: Json) -> Json:
+    """Complete a reference in TMF641's words, which are taken too, with those that TMF652 demands."""
+    return {
+        "id": reference.get("name"),
+        "owner": "unspecified",
+        "entityType": reference.get("externalReferenceType", "unspecified"),
+        **reference,
+    }
 
 
 def _dates(shape: OrderShape, order: Order) -> Json:

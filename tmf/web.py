@@ -85,6 +85,7 @@ class Boundary:
             await _respond(_internal(scope))(scope, receive, started)
 
     async def _admit(self, scope: Scope, receive: Receive) -> Receive:
+        _check_address(scope)
         if scope["method"] not in {"POST", "PATCH", "PUT"}:
             return receive
         body = await _read(scope, receive)
@@ -135,6 +136,14 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
         _check_size(size)
         more = message.get("more_body", False)
     return b"".join(chunks)
+
+
+def _check_address(scope: Scope) -> None:
+    """Refuse NUL, which PostgreSQL refuses as a text, before anything looks for it."""
+    if "\x00" in scope["path"]:
+        raise NotFound("The address contains a NUL character, and no id does.")
+    if b"%00" in scope["query_string"]:
+        raise InvalidQuery("A query parameter contains a NUL character; remove it.")
 
 
 def _check_size(size: int) -> None:

@@ -27,6 +27,7 @@ Json = dict[str, Any]
 EXTENSIONS = Path(__file__).parents[2] / "docs" / "extensions.md"
 APIS = {domain: api for api, domain in DOMAINS.items()}
 CATALOGS = [(api, path) for api, path in COLLECTIONS if api in ("620", "633", "634")]
+SOMETIMES = {"Resource.verification"}  # only while a check waits for a slow device
 # TMF637 to TMF641: attribute of the instance → the values of the official enumeration
 STATES = {
     "product": ("status", "created pendingActive cancelled active pendingTerminate terminated"),
@@ -50,11 +51,11 @@ ALWAYS = {
 
 def answers(world: World, *names: str) -> Iterator[tuple[str, str, Json]]:
     """Yield (api, resource, body) of every entity seen in an answer or told to the listener."""
-    for seen in world.seen:
+    for seen in world.lived:
         if seen.status < 400 and seen.name != "hub" and (not names or seen.name in names):
             for body in seen.body if isinstance(seen.body, list) else [seen.body]:
                 yield seen.api, seen.name, body
-    for event in world.told():
+    for event in world.told:
         [(name, body)] = event["event"].items()
         if not names or name in names:
             yield APIS[event["domain"]], name, body
@@ -73,7 +74,7 @@ def test_every_answer_fits_the_official_definition(world: World, api: str, path:
 @pytest.mark.oracle
 @needs_files
 def test_every_event_fits_the_official_definition(world: World) -> None:
-    events = world.told()
+    events = world.told
     found = {text for event in events for text in problems(*_defined(event), event)}
     assert sorted(found) == []
     keys = {name for event in events for name in event["event"]}
@@ -92,8 +93,9 @@ def test_what_the_official_files_do_not_know_is_published(world: World) -> None:
     emitted: set[str] = set()
     for api, name, body in answers(world):
         emitted |= undeclared(api, RESOURCES[api][name], body)
+    emitted = {name for name in emitted if ".x-" not in name}  # a client's or an author's own
     assert emitted - published == set()
-    assert published - emitted == set(), "published, but nothing emits it"
+    assert published - emitted <= SOMETIMES, "published, but nothing emits it"
 
 
 @pytest.mark.oracle
@@ -155,7 +157,7 @@ def test_cancel_tasks_go_through_the_official_states(world: World, api: str, fir
     name = list(RESOURCES[api])[1]
     tasks = [body for _, _, body in answers(world, name)]
     assert {body["state"] for body in tasks} == {first, "inProgress", "done"}
-    told = [e["event"][name]["state"] for e in world.told() if name in e["event"]]
+    told = [event["event"][name]["state"] for event in world.told if name in event["event"]]
     assert told == [first, "inProgress", "done"]
     for body in tasks:
         assert ("effectiveCancellationDate" in body) == (body["state"] == "done")

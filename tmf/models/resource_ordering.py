@@ -41,6 +41,12 @@ class ResourceOrderExternalReference(Entity):
     name: Text = None
     external_reference_type: Text = None
 
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.id is None and self.name is None:
+            raise PydanticCustomError("reference", "id is needed (or, in TMF641's words, name)")
+        return self
+
 
 class ResourceOrderItemRef(Wire):
     """A pointer to an item of this order or another one."""
