@@ -8,14 +8,15 @@ from typing import Any
 
 from catalog.repository import Catalog, Catalogs
 from com.decompose import choose_technology, product_delta, service_order
+from com.errors import ProductNotFound
 from com.parse import QUALIFIED, ProductItem, load_items
 from com.products import store_product
-from com.states import ProductState
+from com.states import LIVE, ProductState
 from inventory.instances import Cause, Instance
 from inventory.instances import get as get_instance
 from orders.dispatch import ChildOrders, invert, parent_of
 from orders.ledger import Ledger
-from orders.model import Done, Hold, Order, Outcome, State, Task, TaskSpec, Wait
+from orders.model import Done, Failed, Hold, Order, Outcome, State, Task, TaskSpec, Wait
 from orders.wire import instant
 from store import Database, Rx, Tx
 from tmf.ports import ServiceOrdering
@@ -43,7 +44,10 @@ class Start:
         blockers = self._ledger.blockers(tx, task.order_id)
         if blockers:
             return Wait(key=f"final:{blockers[0]}")
-        for item in self._ledger.order(tx, task.order_id).items:
+        order = self._ledger.order(tx, task.order_id)
+        if gone := _gone(tx, order):
+            return Failed(ProductNotFound.code, gone)
+        for item in order.items:
             self._ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS)
         spec = TaskSpec(key="qualify", kind="com.qualify@1", items=task.items)
         self._ledger.add_tasks(tx, task.order_id, [spec])
@@ -85,6 +89,16 @@ class Qualify:
         return load_items(
             rx, self._parts.catalogs.view(rx), self._parts.ledger.order(rx, task.order_id)
         )
+
+
+def _gone(rx: Rx, order: Order) -> str | None:
+    """Say which product an earlier order ended while this one waited for it."""
+    for item in order.items:
+        if item.action != "add":
+            instance = get_instance(rx, str(item.instance))
+            if instance.state not in LIVE:
+                return f"{instance.id} of item {item.id} is {instance.state} since an earlier order ended it."
+    return None
 
 
 class Decompose:
@@ -166,6 +180,7 @@ def services(parts: ComParts) -> ChildOrders:
         invert=steps.invert,
         finish=steps.finish,
         restore=steps.restore,
+        undone=steps.undone,
     )
 
 
@@ -212,14 +227,32 @@ class _Steps:
             _finish_product(tx, order, product, made)
             self._parts.ledger.update_item(tx, order.id, product["item"], state=State.COMPLETED)
 
+    def undone(self, tx: Tx, task: Task, undo: Json) -> None:
+        """Keep which services stand now for those that the order had ended."""
+        order = self._parts.ledger.order(tx, task.order_id)
+        plan = dict(order.plan or {})
+        made = {item["id"]: item["service"]["id"] for item in undo["serviceOrderItem"]}
+        remade = {
+            entry["instance"]: made[entry["id"]]
+            for product in plan["products"]
+            for entry in product["entries"]
+            if entry["action"] == "delete"
+        }
+        self._parts.ledger.update_order(tx, order.id, plan={**plan, "remade": remade})
+
     def restore(self, tx: Tx, order_id: str) -> None:
         order = self._parts.ledger.order(tx, order_id)
-        for product in (order.plan or {}).get("products", []):
+        plan = order.plan or {}
+        for product in plan.get("products", []):
             current = get_instance(tx, product["product"])
             state = ProductState.CANCELLED if product["action"] == "add" else product["was"]
-            if current.state != state:
+            body = _with_remade(current.body, plan.get("remade", {}))
+            if (current.state, current.body) != (state, body):
                 store_product(
-                    tx, replace(current, state=state), _cause(order, product), product["action"]
+                    tx,
+                    replace(current, state=state, body=body),
+                    _cause(order, product),
+                    product["action"],
                 )
 
 
@@ -339,6 +372,14 @@ def _finish_product(tx: Tx, order: Order, product: Json, made: Mapping[str, str]
         cause,
         product["action"],
     )
+
+
+def _with_remade(body: Mapping[str, Any], remade: Mapping[str, str]) -> Json:
+    children = [
+        {**child, "service": remade.get(child["service"], child["service"])}
+        for child in body.get("children", [])
+    ]
+    return {**body, "children": children}
 
 
 def _cause(order: Order, product: Json) -> Cause:

@@ -80,7 +80,8 @@ class OrderDesk:
         `body` is the request as it was sent: what it says beyond order and reason is kept and returned.
         """
         with self._database.write() as tx:
-            order = self.known(tx, order_id)
+            self.known(tx, order_id)
+            order = self._ledger.lock(tx, order_id)
             plan = dict(order.plan or {})
             if "cancel" not in plan:
                 if order.state in FINAL:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from orders.desk import close_cancelled
-from orders.errors import OrderNotFound
+from orders.errors import OrderFinal, OrderNotFound
 from orders.ledger import Ledger
 from orders.model import FINAL, Done, Hold, Outcome, Retry, State, Task, TaskSpec, Wait
-from store import Database, Rx, Tx
+from store import Database, Rx, TurnupError, Tx
 
 Json = dict[str, Any]
 QUIET_S = 0.2
@@ -25,6 +26,7 @@ class ChildPort(Protocol):
     """What both ports (`ServiceOrdering`, `ResourceOrdering`) offer for this."""
 
     def submit(self, order: Json, key: str) -> Json: ...
+    def get(self, order_id: str) -> Json: ...
     def cancel(self, order_id: str, reason: str) -> Json: ...
 
 
@@ -44,6 +46,8 @@ class ChildOrders:
     """Bring the inventory and the task's items to what the completed child says."""
     restore: Callable[[Tx, str], None]
     """Bring the inventory back to what it was before the (cancelled) order."""
+    undone: Callable[[Tx, Task, Json], None]
+    """Keep what the order that undid a completed child made anew, for `restore`."""
 
 
 class Dispatch:
@@ -64,12 +68,15 @@ class Dispatch:
         remember_child(tx, self._children.ledger, task, result["id"])
         if result["state"] not in FINAL:
             return Wait(key=child_key(result["id"]))
-        return Hold(
-            code="CHILD_ORDER_ENDED",
-            explanation=f"The order below, {result['id']}, ended as {result['state']}.",
-            remedy="Look at that order's errors; then cancel this order and order again.",
-            details={"child": result["id"], "state": result["state"]},
-        )
+        self._mirror_no_more(tx, task)
+        return child_ended(result)
+
+    def _mirror_no_more(self, tx: Tx, task: Task) -> None:
+        """End what mirrors the child's hold, so that the parent shows (and tells) this hold instead."""
+        ledger = self._children.ledger
+        for item in ledger.order(tx, task.order_id).items:
+            if item.id in task.items and item.state is State.HELD:
+                ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS, error=None)
 
 
 class Cancel:
@@ -80,6 +87,8 @@ class Cancel:
 
     def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
         ledger, layer = self._children.ledger, self._children.layer
+        if ledger.order(tx, task.order_id).state in FINAL:
+            return Done({"tooLate": True})
         tasks = ledger.tasks(tx, task.order_id)
         if any(other.state == "leased" and other.id != task.id for other in tasks):
             return Retry(cause="a step of the order is still running", delay_s=QUIET_S)
@@ -113,25 +122,45 @@ class TakeBack:
             body = self._children.build(rx, task)
             if body is None:
                 return None
-        child = port.submit(body, task.args["dispatch"])
+        child = self._child(body, task)
+        if child is None:
+            return None
         if child["state"] not in FINAL:
-            port.cancel(child["id"], "the order above was cancelled")
-        elif child["state"] == State.COMPLETED:
+            return self._ask(child["id"])
+        if child["state"] == State.COMPLETED:
             with self._children.database.read() as rx:
                 inverse = self._children.invert(rx, task, child)
             return {**port.submit(inverse, task.args["dispatch"] + ":undo"), "undo": True}
         return child
 
-    def record(self, tx: Tx, task: Task, result: Json | None) -> Outcome:  # noqa: ARG002
+    def record(self, tx: Tx, task: Task, result: Json | None) -> Outcome:
         if result is None:
             return Done()
         if result["state"] not in FINAL:
             return Wait(key=child_key(result["id"]))
-        if result["state"] == State.COMPLETED and not result.get("undo"):
+        if result.get("undo"):
+            if result["state"] != State.COMPLETED:
+                return child_ended(result)
+            self._children.undone(tx, task, result)
+        elif result["state"] == State.COMPLETED:
             return Retry(
                 cause="the child was completed while it was being cancelled", delay_s=QUIET_S
             )
         return Done({"child": result["id"], "state": result["state"]})
+
+    def _child(self, body: Json, task: Task) -> Json | None:
+        """Return the child; None when the layer below refuses it, because then it never came to be."""
+        try:
+            return self._children.port.submit(body, task.args["dispatch"])
+        except TurnupError as error:
+            if error.transient or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            return None
+
+    def _ask(self, child: str) -> Json:
+        with suppress(OrderFinal):  # it ended since it was read
+            self._children.port.cancel(child, "the order above was cancelled")
+        return self._children.port.get(child)
 
 
 class Cancelled:
@@ -175,6 +204,16 @@ class Mirror:
                 and item.state != wanted
             ):
                 self._ledger.update_item(tx, parent["orderId"], item.id, state=wanted, error=error)
+
+
+def child_ended(child: Mapping[str, Any]) -> Hold:
+    """Return the hold of an order whose child came to an end that it cannot go on from."""
+    return Hold(
+        code="CHILD_ORDER_ENDED",
+        explanation=f"The order below, {child['id']}, ended as {child['state']}.",
+        remedy="Look at that order's errors; then cancel this order and order again.",
+        details={"child": child["id"], "state": child["state"]},
+    )
 
 
 def parent_in(order: Mapping[str, Any]) -> Json | None:

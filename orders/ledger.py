@@ -98,6 +98,10 @@ class Ledger:
         """Return an order with its items. Raises ORDER_NOT_FOUND."""
         return self._book.order(rx, order_id)
 
+    def lock(self, tx: Tx, order_id: str) -> Order:
+        """Return an order that nobody else changes until the transaction ends. Raises ORDER_NOT_FOUND."""
+        return self._book.locked(tx, order_id)
+
     def by_key(self, rx: Rx, layer: Layer, key: str) -> Order | None:
         """Return the order that its sender made with this key."""
         return self._book.by_key(rx, layer, key)

@@ -17,7 +17,7 @@ from inventory.allocator import Allocation
 from inventory.devices import devices
 from inventory.instances import Cause
 from rom.context import bound, context
-from rom.decompose import assignment_order, contributions, groups, undo
+from rom.decompose import assignment_order, contributions, groups, restoring, undo
 from rom.errors import NoDeviceOfRole, RoleMissing
 from rom.model import Action, Group, ResourceItem
 from rom.parse import of_role
@@ -91,7 +91,7 @@ class Assigner:
         ordered = tuple(assigned[item.id] for item in items)
         done = [entry.item for entry in ordered]
         changes = {item.id: contributions(item, *self._contexts(item)) for item in done}
-        back = {item.id: undo(item, *self._contexts(item)) for item in done}
+        back = restoring({item.id: undo(item, *self._contexts(item)) for item in done})
         planned = tuple(
             _with_undo(group, tuple(c for item in group.items for c in back[item]))
             for group in groups(done, changes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orders.desk import close_cancelled
-from orders.model import Done, Outcome, Retry, State, Task, TaskSpec
+from orders.model import FINAL, Done, Outcome, Retry, State, Task, TaskSpec
 from rom import resources
 from rom.handlers import RomParts, assigned_of, outcome_json, request_of, trouble
 from rom.parse import load_items
@@ -22,6 +22,8 @@ class CancelOrder:
         self._ledger = parts.ledger
 
     def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
+        if self._ledger.order(tx, task.order_id).state in FINAL:
+            return Done({"tooLate": True})
         tasks = self._ledger.tasks(tx, task.order_id)
         if any(other.state == "leased" and other.id != task.id for other in tasks):
             return Retry(cause="a step of the order is still running", delay_s=QUIET_S)

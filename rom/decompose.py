@@ -12,6 +12,7 @@ from catalog.model import Configure
 from rom.errors import TransactionCycle
 from rom.model import Action, Group, ResourceItem
 
+Changes = tuple[ContributionChange, ...]
 CHANGE, EXTERNAL, RECORD = "change", "external", "record"
 
 
@@ -76,6 +77,27 @@ def undo(
     new = {} if item.action is Action.DELETE else _rendered(item, after)
     withdrawn = [_change(item, where, None) for where in new if where not in old]
     return (*withdrawn, *(_change(item, where, values) for where, values in old.items()))
+
+
+def restoring(back: Mapping[str, Changes]) -> dict[str, Changes]:
+    """Return the undoing of all items such that what takes a place back lets the old speak there again.
+
+    The resource that replaces another takes over its role on shared devices (the BNG); the old one's withdrawal may
+    not have been sent yet, so its own undoing would not come.
+
+    Args:
+        back: item → its undoing, by `undo`.
+
+    """
+    standing = {_place(c): c for changes in back.values() for c in changes if c.values is not None}
+    return {
+        item: tuple(c if c.values is not None else standing.get(_place(c), c) for c in changes)
+        for item, changes in back.items()
+    }
+
+
+def _place(change: ContributionChange) -> tuple[str, str, str, str]:
+    return change.device, change.feature, change.line, change.role
 
 
 def _rendered(

@@ -11,10 +11,12 @@ from activation.api import Activation
 from activation.model import ChangeOutcome, ChangeRequest, ContributionChange
 from catalog.expression import Expression
 from catalog.repository import Catalogs
+from inventory.instances import get as get_instance
 from orders.ledger import Ledger
 from orders.model import (
     Done,
     External,
+    Failed,
     Hold,
     Item,
     Order,
@@ -30,8 +32,10 @@ from rom import resources
 from rom.assign import Assigned, Assigner, Assignment
 from rom.context import context
 from rom.decompose import CHANGE, EXTERNAL
+from rom.errors import ResourceNotFound
 from rom.model import Action, Group, ResourceItem
 from rom.parse import load_items, of_role
+from rom.states import ResourceState
 from rom.verify import service_checks, watch_specs
 from store import Database, Rx, Tx, from_text
 
@@ -58,12 +62,27 @@ class Start:
         blockers = self._ledger.blockers(tx, task.order_id)
         if blockers:
             return Wait(key=f"final:{blockers[0]}")
-        for item in self._ledger.order(tx, task.order_id).items:
+        order = self._ledger.order(tx, task.order_id)
+        if gone := _gone(tx, order):
+            return Failed(ResourceNotFound.code, gone)
+        for item in order.items:
             self._ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS)
         self._ledger.add_tasks(
             tx, task.order_id, [TaskSpec(key="assign", kind="rom.assign@1", items=task.items)]
         )
         return Done()
+
+
+def _gone(rx: Rx, order: Order) -> str | None:
+    """Say which resource an earlier order ended while this one waited for it."""
+    for item in order.items:
+        if item.action != Action.ADD:
+            instance = get_instance(rx, str(item.instance))
+            if instance.state == ResourceState.RETIRED:
+                return (
+                    f"{instance.id} of item {item.id} is retired since an earlier order ended it."
+                )
+    return None
 
 
 class Assign:
@@ -311,7 +330,19 @@ def trouble(outcome: Json) -> Outcome:
             remedy=outcome["remedy"],
             details=outcome["details"],
         )
+    if "changeHash" in outcome["details"]:
+        return _change_differs(outcome)
     return Hold(outcome["code"], outcome["explanation"], outcome["remedy"], outcome["details"])
+
+
+def _change_differs(outcome: Json) -> Hold:
+    shown = outcome["details"]["changeHash"]
+    return Hold(
+        outcome["code"],
+        outcome["explanation"],
+        f"Look at the new edits and retry with planHash {shown}, or cancel.",
+        outcome["details"] | {"planHash": shown},
+    )
 
 
 def plan_changed(simulation: Mapping[str, Any]) -> Hold:

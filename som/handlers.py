@@ -13,11 +13,12 @@ from inventory.instances import get as get_instance
 from orders import dispatch
 from orders.dispatch import invert, parent_of
 from orders.ledger import Ledger
-from orders.model import Done, Hold, Order, Outcome, State, Task, TaskSpec, Wait
+from orders.model import Done, Failed, Hold, Order, Outcome, State, Task, TaskSpec, Wait
 from som import services
 from som.decompose import line_delta, lines_of, resource_order
+from som.errors import ServiceNotFound
 from som.parse import ServiceItem, load_items
-from som.states import ServiceState
+from som.states import LIVE, ServiceState
 from store import Database, Rx, Tx, new_id
 from tmf.ports import ResourceOrdering
 
@@ -44,11 +45,24 @@ class Start:
         blockers = self._ledger.blockers(tx, task.order_id)
         if blockers:
             return Wait(key=f"final:{blockers[0]}")
-        for item in self._ledger.order(tx, task.order_id).items:
+        order = self._ledger.order(tx, task.order_id)
+        if gone := _gone(tx, order):
+            return Failed(ServiceNotFound.code, gone)
+        for item in order.items:
             self._ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS)
         spec = TaskSpec(key="decompose", kind="som.decompose@1", items=task.items)
         self._ledger.add_tasks(tx, task.order_id, [spec])
         return Done()
+
+
+def _gone(rx: Rx, order: Order) -> str | None:
+    """Say which service an earlier order ended while this one waited for it."""
+    for item in order.items:
+        if item.action != "add":
+            instance = get_instance(rx, str(item.instance))
+            if instance.state not in LIVE:
+                return f"{instance.id} of item {item.id} is {instance.state} since an earlier order ended it."
+    return None
 
 
 class Decompose:
@@ -120,6 +134,7 @@ def lines(parts: SomParts) -> dispatch.ChildOrders:
         invert=steps.invert,
         finish=steps.finish,
         restore=steps.restore,
+        undone=steps.undone,
     )
 
 
@@ -148,17 +163,35 @@ class _Steps:
         catalog = self._parts.catalogs.view(tx)
         for entry in line["entries"]:
             _finish_rfs(tx, catalog, order, entry, made.get(entry["id"]))
-        realizing = {rfs.id: rfs for rfs in services.live(tx, line["line"], services.RFS)}
         for cfs in line["services"]:
-            _finish_cfs(tx, order, cfs, line, set(realizing))
+            _finish_cfs(tx, order, cfs, line)
+        _support(tx, line, _cause(order, task.items[0]))
         for item in task.items:
             self._parts.ledger.update_item(tx, order.id, item, state=State.COMPLETED)
 
+    def undone(self, tx: Tx, task: Task, undo: Json) -> None:
+        """Keep which resource stands now for each service, and what it exports."""
+        order = self._parts.ledger.order(tx, task.order_id)
+        plan = dict(order.plan or {})
+        catalog = self._parts.catalogs.view(tx)
+        made = {item["id"]: item["resource"] for item in undo["orderItem"]}
+        remade = {
+            entry["service"]: {
+                "resource": made[entry["id"]]["id"],
+                "exported": _exported(catalog, entry, made[entry["id"]]),
+            }
+            for entry in self._line(order, task)["entries"]
+            if entry["id"] in made and entry["was"]
+        }
+        plan["remade"] = {**plan.get("remade", {}), **remade}
+        self._parts.ledger.update_order(tx, order.id, plan=plan)
+
     def restore(self, tx: Tx, order_id: str) -> None:
         order = self._parts.ledger.order(tx, order_id)
-        for line in (order.plan or {}).get("lines", []):
+        plan = order.plan or {}
+        for line in plan.get("lines", []):
             for entry in [*line["entries"], *line["services"]]:
-                _restore(tx, order, entry)
+                _restore(tx, order, entry, plan.get("remade", {}).get(entry["service"]))
 
     @staticmethod
     def _line(order: Order, task: Task) -> Json:
@@ -200,16 +233,14 @@ class _Line:
         place = next((i.place for i in items if i.place), None) or next(
             (c.place for c in cfs), None
         )
-        present = {instance.id: instance for instance in [*cfs, *rfs]}
+        was = {instance.id: _snapshot(rx, instance) for instance in [*cfs, *rfs]}
         ids = _entry_ids(deltas)
         wanted = {d.key: d for d in desired}
         shown = {
             "line": line,
             "place": place,
-            "services": [_cfs_entry(item, present) for item in items],
-            "entries": [
-                _rfs_entry(catalog, d, ids, wanted.get(d.key), present, items) for d in deltas
-            ],
+            "services": [_cfs_entry(item, was) for item in items],
+            "entries": [_rfs_entry(catalog, d, ids, wanted.get(d.key), was, items) for d in deltas],
         }
         merged = {name: value for item in items for name, value in item.characteristics.items()}
         return cls(shown, LineDelta(line, merged, deltas, desired))
@@ -224,12 +255,12 @@ def _rfs_entry(
     change: ItemDelta,
     ids: Mapping[tuple[str, str], str],
     desired: Desired | None,
-    present: Mapping[str, Instance],
+    was: Mapping[str, Json],
     items: Sequence[ServiceItem],
 ) -> Json:
     spec = catalog.service_spec(change.spec, change.version)
     resource = catalog.resource_spec(spec.resource, None) if spec.resource else None
-    instance = present.get(change.instance or "")
+    before = was.get(change.instance or "")
     parents = desired.parents if desired else tuple(item.service for item in items)
     by_service = {item.service: item.id for item in items}
     return {
@@ -240,7 +271,7 @@ def _rfs_entry(
         "name": spec.name,
         "spec": change.spec,
         "version": change.version,
-        "resource": (instance.body.get("resources") or [None])[0] if instance else None,
+        "resource": (before["resources"] or [None])[0] if before else None,
         "resourceSpec": {"id": resource.id, "version": resource.version} if resource else None,
         "before": change.before,
         "after": change.after,
@@ -249,11 +280,11 @@ def _rfs_entry(
         "needs": [ids[need] for need in change.needs],
         "parents": list(parents),
         "items": [by_service[p] for p in parents if p in by_service] or [items[0].id],
-        "was": _snapshot(instance),
+        "was": before,
     }
 
 
-def _cfs_entry(item: ServiceItem, present: Mapping[str, Instance]) -> Json:
+def _cfs_entry(item: ServiceItem, was: Mapping[str, Json]) -> Json:
     return {
         "item": item.id,
         "action": item.action,
@@ -263,13 +294,11 @@ def _cfs_entry(item: ServiceItem, present: Mapping[str, Instance]) -> Json:
         "name": item.spec.name,
         "key": item.key,
         "characteristics": dict(item.characteristics),
-        "was": _snapshot(present.get(item.service)),
+        "was": was.get(item.service),
     }
 
 
-def _snapshot(instance: Instance | None) -> Json | None:
-    if instance is None:
-        return None
+def _snapshot(rx: Rx, instance: Instance) -> Json:
     return {
         "state": instance.state,
         "characteristics": dict(instance.characteristics),
@@ -279,6 +308,7 @@ def _snapshot(instance: Instance | None) -> Json | None:
         "place": instance.place,
         "after": list(instance.after),
         "resources": instance.body.get("resources", []),
+        "relations": services.relations(rx, instance.id),
     }
 
 
@@ -355,7 +385,7 @@ def _exported(catalog: Catalog, entry: Json, resource: Json | None) -> Json:
     return {name: value for name, value in values.items() if name in exported}
 
 
-def _finish_cfs(tx: Tx, order: Order, cfs: Json, line: Json, realizing: set[str]) -> None:
+def _finish_cfs(tx: Tx, order: Order, cfs: Json, line: Json) -> None:
     cause = _cause(order, cfs["item"])
     if cfs["action"] == "delete":
         services.terminate(tx, cfs["service"], cause)
@@ -369,28 +399,31 @@ def _finish_cfs(tx: Tx, order: Order, cfs: Json, line: Json, realizing: set[str]
         place=line["place"],
         version=cfs["version"],
     )
-    mine = {
-        e["service"]
-        for e in line["entries"]
-        if cfs["service"] in e["parents"] and e["action"] != "delete"
-    }
-    services.support(tx, cfs["service"], mine & realizing, cause)
 
 
-def _restore(tx: Tx, order: Order, entry: Json) -> None:
+def _support(tx: Tx, line: Json, cause: Cause) -> None:
+    """Record what each CFS of the line relies on, those included of which only an RFS was replaced."""
+    standing = {rfs.id for rfs in services.live(tx, line["line"], services.RFS)}
+    for cfs in services.live(tx, line["line"], services.CFS):
+        mine = {e["service"] for e in line["entries"] if cfs.id in e["parents"]}
+        services.support(tx, cfs.id, mine & standing, cause)
+
+
+def _restore(tx: Tx, order: Order, entry: Json, remade: Json | None) -> None:
     cause = _cause(order, entry.get("item") or entry["items"][0])
     current = get_instance(tx, entry["service"])
     was = entry["was"]
     if was is None:
         services.terminate(tx, current.id, cause)
     elif entry["action"] != "noChange":
-        body = {**current.body, "resources": was["resources"]}
+        resources = [remade["resource"]] if remade else was["resources"]
+        body = {**current.body, "resources": resources}
         services.put_back(
             tx,
             replace(
                 current,
                 state=was["state"],
-                characteristics=was["characteristics"],
+                characteristics=was["characteristics"] | (remade["exported"] if remade else {}),
                 inputs=was["inputs"],
                 spec=was["spec"],
                 version=was["version"],
@@ -398,6 +431,7 @@ def _restore(tx: Tx, order: Order, entry: Json) -> None:
                 after=tuple(was["after"]),
                 body=body,
             ),
+            was["relations"],
             cause,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,8 +41,16 @@ def terminate(tx: Tx, service: str, cause: Cause) -> None:
     _store(tx, replace(old, state=ServiceState.TERMINATED, changed=tx.now), cause)
 
 
-def put_back(tx: Tx, before: Instance, cause: Cause) -> None:
-    """Bring a service back to what it was."""
+def relations(rx: Rx, service: str) -> list[list[str]]:
+    """Return [source, target, type] of each relation of a service."""
+    found = (*related(rx, service), *related(rx, service, reverse=True))
+    return [[relation.source, relation.target, relation.type] for relation in found]
+
+
+def put_back(tx: Tx, before: Instance, had: Sequence[Sequence[str]], cause: Cause) -> None:
+    """Bring a service back to what it was, with the relations it had: [source, target, type] each."""
+    for source, target, kind in had:
+        relate(tx, source, target, kind, cause)
     _store(tx, replace(before, changed=tx.now), cause)
 
 

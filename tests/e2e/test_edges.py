@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from orders.executor import Runner
+from orders.model import State
 from tests.e2e.conftest import Server
 from tmf.paths import BASE_PATHS
 
@@ -81,6 +83,16 @@ def _retry_all(server: Server) -> None:
         server.post(f"/turnup/v1/fallouts/{fallout['id']}/retry")
 
 
+def _fallout(server: Server) -> Json:
+    """Return the only fallout as soon as there is one: events travel by themselves."""
+    deadline = time.monotonic() + 10
+    while not (found := server.get("/turnup/v1/fallouts")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (fallout,) = found
+    return dict(fallout)
+
+
 def _resources(server: Server, product: str) -> dict[str, Json]:
     """Return the live resources of a line by specification."""
     return {
@@ -133,33 +145,27 @@ def _cleared(server: Server, before: dict[str, str], *products: str) -> None:
 # -- cancels
 
 
-def test_a_cancel_that_comes_too_late_is_done_and_the_order_stays_completed(server: Server) -> None:
+def test_a_cancel_at_any_moment_ends_cancelled_or_completed(server: Server) -> None:
     before = server.running_configs()
-    server.fault("wifi-1", "slow-commit", ms=0)
-    order = _submit(server, _add())
-    outcomes = set()
-    products = []
-    for pause in (0.0, 0.05, 0.1, 0.2, 0.4):
-        server.follow(order, until=FINAL + ("held",), limit=30)
-        products.append(server.order(order)["productOrderItem"][0]["product"]["id"])
-        order = _submit(server, _modify(products[0], ssid=f"S{pause}"))
+    (product,) = _complete(server, _add())
+    for pause in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3):
+        order = _submit(server, _modify(product, ssid=f"S{pause}"))
         time.sleep(pause)
         answer = server.http.post(CANCELS["com"][0], json={"productOrder": {"id": order}})
         if answer.status_code == 409:
             assert answer.json()["code"] == "ORDER_FINAL"
+            server.follow(order, until=("completed",))
             continue
-        ended = server.follow(order, until=("completed", "cancelled"), limit=20)
-        outcomes.add(ended["state"])
+        server.follow(order, until=("completed", "cancelled"), limit=20)
         assert server.application.executor.idle(10)
         assert _cancel_state(server, "com", answer.json()["id"]) == "done"
         _consistent(server)
-    _cleared(server, before, products[0])
+    _cleared(server, before, product)
 
 
 @pytest.mark.parametrize("layer", ["com", "som", "rom"])
 def test_an_order_that_ends_before_its_cancel_task_runs(server: Server, layer: str) -> None:
-    """Both are asked in one commit: the last step that runs makes the order final first."""
-    before = server.running_configs()
+    """The step that runs while the cancel is asked makes the order final."""
     path = {"com": PRODUCT_ORDER, "som": SERVICE_ORDER, "rom": RESOURCE_ORDER}[layer]
     _submit(server, _add())
     server.application.executor.idle(10)
@@ -171,10 +177,281 @@ def test_an_order_that_ends_before_its_cancel_task_runs(server: Server, layer: s
     with database.write() as tx:
         for item in ledger.order(tx, order).items:
             if item.state != "completed":
-                ledger.update_item(tx, order, item.id, state="completed")  # type: ignore[arg-type]
-    server.application.start()
+                ledger.update_item(tx, order, item.id, state=State.COMPLETED)
+    server.application.executor.start(Runner(database, ledger).run_one)
     assert server.application.executor.idle(10)
     assert server.order(order)["state"] == "completed"
     assert _cancel_state(server, layer, cancel) == "done"
     assert server.get("/turnup/v1/fallouts") == []
-    assert before
+
+
+def test_a_second_cancel_is_the_same_cancel(server: Server) -> None:
+    before = server.running_configs()
+    order = _submit(server, _add())
+    server.application.executor.idle(10)
+    assert _cancel(server, "com", order) == _cancel(server, "com", order)
+    server.follow(order, until=("cancelled",), deliver=False)
+    assert _cancel_state(server, "com", _cancel(server, "com", order)) == "done"
+    _cleared(server, before)
+
+
+@pytest.mark.parametrize("layer", ["som", "rom"])
+def test_a_child_cancelled_by_itself_holds_its_parent_until_that_is_cancelled(
+    server: Server, layer: str
+) -> None:
+    before = server.running_configs()
+    server.fault("bng-1", "down")
+    order = _submit(server, _add())
+    server.follow(order, until=("held",))
+    server.clear_faults()
+    child = _newest(server, {"som": SERVICE_ORDER, "rom": RESOURCE_ORDER}[layer])["id"]
+    _cancel(server, layer, child)
+    server.follow(child, until=("cancelled",), deliver=False)
+    fallout = _fallout(server)
+    assert fallout["code"] == "CHILD_ORDER_ENDED"
+    shown = server.order(order)
+    assert shown["state"] == "held"
+    assert shown["errorMessage"][0]["code"] == "CHILD_ORDER_ENDED"
+    _cancel(server, "com", order)
+    server.follow(order, until=("cancelled",), deliver=False)
+    _cleared(server, before)
+
+
+def test_a_cancelled_cease_leaves_the_line_working(server: Server) -> None:
+    before = server.running_configs()
+    (product,) = _complete(server, _add(staticIp=True))
+    running = server.running_configs()
+    held = _resources(server, product)
+    server.fault("olt-east-07", "down")
+    order = _submit(server, _delete(product))
+    server.follow(order, until=("held",))
+    server.clear_faults()
+    _cancel(server, "com", order)
+    server.follow(order, until=("cancelled",), deliver=False)
+    assert server.running_configs() == running
+    _consistent(server)
+    now = _resources(server, product)
+    assert {name: _values(r) for name, r in now.items()} == {
+        name: _values(r) for name, r in held.items()
+    }
+    _complete(server, _modify(product, "PO-SF100H"))
+    _cleared(server, before, product)
+
+
+def test_a_cancelled_cease_of_two_lines_brings_back_the_one_that_was_done(server: Server) -> None:
+    before = server.running_configs()
+    near, far = _complete(
+        server, _add("PL-1002", item="1"), _add("PL-1003", "PO-SF500H", item="2", staticIp=True)
+    )
+    for node, down in (("olt-west-02", near), ("olt-east-07", far)):
+        server.fault(node, "down")
+        order = _submit(server, _delete(near, "1"), _delete(far, "2"))
+        server.follow(order, until=("held",))
+        assert server.application.executor.idle(10)
+        assert _resources(server, down) == {}
+        server.clear_faults()
+        _cancel(server, "com", order)
+        server.follow(order, until=("cancelled",), deliver=True)
+        _consistent(server)
+    _complete(server, _modify(near, "PO-SF100H", "1"), _modify(far, item="2", staticIp=False))
+    _cleared(server, before, near, far)
+
+
+def test_a_cancelled_add_of_two_lines_removes_the_one_that_was_done(server: Server) -> None:
+    before = server.running_configs()
+    server.fault("olt-west-02", "down")
+    order = _submit(server, _add("PL-1002", item="1"), _add("PL-1003", "PO-SF500H", item="2"))
+    server.follow(order, until=("held",))
+    deadline = time.monotonic() + 20
+    while [o["state"] for o in server.get(RESOURCE_ORDER)].count("completed") < 1:
+        server.deliver()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    server.clear_faults()
+    _cancel(server, "com", order)
+    server.follow(order, until=("cancelled",), deliver=False)
+    _cleared(server, before)
+
+
+def test_an_order_that_the_layer_below_refuses_can_be_cancelled(server: Server) -> None:
+    """The line's resources were ended at ROM behind SOM's back, so ROM refuses what SOM asks for."""
+    (product,) = _complete(server, _add())
+    ended = [
+        {"id": str(n), "action": "delete", "resource": {"id": r["id"]}}
+        for n, r in enumerate(_resources(server, product).values())
+    ]
+    below = server.post(RESOURCE_ORDER, {"orderItem": ended}, 201)["id"]
+    assert server.follow(below)["state"] == "completed"
+    order = _submit(server, _modify(product, "PO-SF100H"))
+    held = server.follow(order, until=("held",))
+    assert held["errorMessage"][0]["code"] == "RESOURCE_NOT_FOUND"
+    _cancel(server, "com", order)
+    server.follow(order, until=("cancelled",), deliver=False, limit=10)
+    assert server.get("/turnup/v1/fallouts") == []
+    assert server.used_pools() == []
+
+
+# -- orders that wait for each other
+
+
+def test_a_cease_of_a_line_that_is_being_made_waits_for_it(server: Server) -> None:
+    before = server.running_configs()
+    first = _submit(server, _add())
+    assert server.application.executor.idle(10)
+    product = server.order(first)["productOrderItem"][0]["product"]["id"]
+    second = _submit(server, _delete(product))
+    assert server.application.executor.idle(10)
+    assert server.order(second)["state"] == "acknowledged"
+    assert server.follow(second)["state"] == "completed"
+    assert server.order(first)["state"] == "completed"
+    _cleared(server, before)
+
+
+@pytest.mark.parametrize("ends", ["cease", "cancel"])
+def test_an_order_on_a_product_that_ended_meanwhile_fails(server: Server, ends: str) -> None:
+    before = server.running_configs()
+    first = _submit(server, _add())
+    assert server.application.executor.idle(10)
+    product = server.order(first)["productOrderItem"][0]["product"]["id"]
+    if ends == "cease":
+        server.follow(first)
+        server.fault("bng-1", "down")
+        first = _submit(server, _delete(product))
+        server.follow(first, until=("held",))
+    change, cease = (
+        _submit(server, _modify(product, "PO-SF100H")),
+        _submit(server, _delete(product)),
+    )
+    if ends == "cease":
+        server.clear_faults()
+        _retry_all(server)
+    else:
+        _cancel(server, "com", first)
+    for order in (change, cease):
+        failed = server.follow(order, until=FINAL)
+        assert failed["state"] == "failed"
+        assert failed["errorMessage"][0]["code"] == "PRODUCT_NOT_FOUND"
+    (shown,) = server.inventory("637")
+    assert shown["status"] == {"cease": "terminated", "cancel": "cancelled"}[ends]
+    _cleared(server, before)
+
+
+# -- changes
+
+
+def test_a_change_to_what_is_already_so_completes_at_once(server: Server) -> None:
+    before = server.running_configs()
+    (product,) = _complete(server, _add())
+    running = server.running_configs()
+    orders = len(server.get(RESOURCE_ORDER))
+    _complete(server, _modify(product, "PO-SF200H", ssid="Edge"))
+    assert len(server.get(RESOURCE_ORDER)) == orders
+    assert server.running_configs() == running
+    _consistent(server)
+    _cleared(server, before, product)
+
+
+def test_a_static_address_comes_and_goes_by_modify(server: Server) -> None:
+    before = server.running_configs()
+    (product,) = _complete(server, _add())
+    dynamic = server.running_configs()
+    old = _values(_resources(server, product)["RES-IP-Profile"])["ipv4"]
+    _complete(server, _modify(product, staticIp=True))
+    _consistent(server)
+    new = _values(_resources(server, product)["RES-IP-Profile"])["ipv4"]
+    running = server.running_configs()
+    assert new.startswith("203.0.113.")
+    assert f"ip route {new}/32" in running["agg-1"]
+    assert all(old not in text for text in running.values())
+    pools = {(p["kind"], p["scope"]): p for p in server.get("/turnup/v1/pools")}
+    assert pools["ipv4", "bng-1"]["allocated"] == 0
+    assert pools["ipv4", "bng-1/static"]["allocated"] == 1
+    _complete(server, _modify(product, staticIp=False))
+    _consistent(server)
+    assert server.running_configs() == dynamic
+    _cleared(server, before, product)
+
+
+def test_a_cancelled_change_to_a_static_address_gives_the_new_address_back(server: Server) -> None:
+    before = server.running_configs()
+    (product,) = _complete(server, _add())
+    running = server.running_configs()
+    for node in ("bng-1", "acs-1"):
+        server.fault(node, "down")
+        order = _submit(server, _modify(product, staticIp=True))
+        server.follow(order, until=("held",))
+        server.clear_faults()
+        _cancel(server, "com", order)
+        server.follow(order, until=("cancelled",), deliver=False)
+        assert server.running_configs() == running
+        _consistent(server)
+    _cleared(server, before, product)
+
+
+def test_superfibre_500_on_xgs_pon(server: Server) -> None:
+    before = server.running_configs()
+    (product,) = _complete(server, _add("PL-1003", "PO-SF500H", staticIp=True))
+    access = _values(_resources(server, product)["RES-Fibre-Access"])
+    assert (access["olt"], access["accessTechnology"]) == ("olt-west-02", "XGS-PON")
+    _consistent(server)
+    _cleared(server, before, product)
+
+
+def test_a_change_of_technology_replaces_access_and_cpe(server: Server) -> None:
+    before = server.running_configs()
+    (product,) = _complete(server, _add("PL-1003"))
+    old = _resources(server, product)
+    assert _values(old["RES-Fibre-Access"])["olt"] == "olt-east-07"
+    _complete(server, _modify(product, "PO-SF500H"))
+    new = _resources(server, product)
+    assert _values(new["RES-Fibre-Access"])["olt"] == "olt-west-02"
+    assert _values(new["RES-CPE-Provision"])["cpeModel"] == "HG8245X6"
+    assert new["RES-Fibre-Access"]["id"] != old["RES-Fibre-Access"]["id"]
+    assert server.running_configs()["olt-east-07"] == before["olt-east-07"]
+    _consistent(server)
+    _cleared(server, before, product)
+
+
+@pytest.mark.parametrize("node", ["olt-west-02", "acs-1", "olt-east-07"])
+def test_a_cancelled_change_of_technology_keeps_the_old_line(server: Server, node: str) -> None:
+    before = server.running_configs()
+    (product,) = _complete(server, _add("PL-1003"))
+    running = server.running_configs()
+    server.fault(node, "down")
+    order = _submit(server, _modify(product, "PO-SF500H"))
+    server.follow(order, until=("held",))
+    server.clear_faults()
+    _cancel(server, "com", order)
+    server.follow(order, until=("cancelled",), deliver=False)
+    assert server.running_configs() == running
+    _consistent(server)
+    _cleared(server, before, product)
+
+
+def test_two_products_in_one_order(server: Server) -> None:
+    before = server.running_configs()
+    products = _complete(server, _add("PL-1001", item="a"), _add("PL-1002", item="b"))
+    _consistent(server)
+    _complete(server, _modify(products[0], staticIp=True), _delete(products[1], "2"))
+    _consistent(server)
+    _cleared(server, before, products[0])
+
+
+def test_a_changed_plan_is_accepted_by_its_new_hash(server: Server) -> None:
+    before = server.running_configs()
+    body = {"productOrderItem": [_add()]}
+    shown = server.post("/turnup/v1/simulations", {"productOrder": body}, 200)
+    (other,) = _complete(server, _add("PL-1001"))
+    order = _submit(server, *body["productOrderItem"], planHash=shown["planHash"])
+    server.follow(order, until=("held",))
+    (fallout,) = server.get("/turnup/v1/fallouts")
+    wrong = {"planHash": shown["planHash"]}
+    server.post(f"/turnup/v1/fallouts/{fallout['id']}/retry", wrong)
+    server.follow(order, until=("held",))
+    assert server.application.executor.idle(10)
+    (fallout,) = server.get("/turnup/v1/fallouts")
+    right = {"planHash": fallout["details"]["planHash"]}
+    server.post(f"/turnup/v1/fallouts/{fallout['id']}/retry", right)
+    ended = server.follow(order)
+    assert ended["state"] == "completed", ended.get("errorMessage")
+    _cleared(server, before, other, ended["productOrderItem"][0]["product"]["id"])
