@@ -160,7 +160,7 @@ def _join(raw: Raw, rows: Sequence[Row], *, keep_apart: bool, striped: bool) -> 
 
 def exhausted(raw: Raw, pool: int, id: str, wanted: int, free: int) -> PoolExhausted:  # noqa: A002
     """Return the error for a pool that has too few values, saying when the next one comes free."""
-    row = raw.one("SELECT min(free_at) FROM free_range WHERE pool = ?", pool)
+    row = raw.one("SELECT min(free_at) FROM free_range WHERE pool = ? AND free_at > 0", pool)
     soon = None if row is None or row[0] is None else _when(row[0])
     more = f" The next one leaves quarantine at {soon}." if soon else ""
     return PoolExhausted(

@@ -160,6 +160,13 @@ def test_exhaustion_says_when_the_next_value_comes(vlans: Database, clock: Manua
         assert take(tx, "late") == 1010
 
 
+def test_too_few_values_are_no_quarantine_that_ended_in_1970(vlans: Database) -> None:
+    with vlans.write() as tx:
+        with pytest.raises(PoolExhausted, match="10 free values, 11 are needed") as failure:
+            allocator.take(tx, kind="s-vlan", scope="bng", owner="all", count=11)
+        assert failure.value.details["nextFreeAt"] is None
+
+
 def test_quarantine_keeps_others_away_until_it_ends(vlans: Database, clock: ManualClock) -> None:
     with vlans.write() as tx:
         take(tx, "a", state="active")
