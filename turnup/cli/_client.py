@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 from urllib.parse import quote
+from weakref import finalize
 
 import typer
 
@@ -14,6 +15,7 @@ from turnup.errors import ServerUnreachable, WrongUsage
 Json = Any
 HTTP_ERRORS = 400
 NOT_FOUND = 404
+TIMEOUT_S = 60.0
 
 ServerOption = Annotated[
     str | None, typer.Option("--server", metavar="URL", help="Server address (TURNUP_SERVER)")
@@ -42,9 +44,10 @@ class Client:
         if not self.base.startswith(("http://", "https://")):
             raise WrongUsage(f"--server {self.base}: write it as http://HOST:PORT.")
         try:
-            self._http = httpx.Client(base_url=self.base, timeout=60.0)
+            self._http = httpx.Client(base_url=self.base, timeout=TIMEOUT_S)
         except httpx.InvalidURL as error:
             raise WrongUsage(f"--server {self.base}: {error}.") from error
+        finalize(self, self._http.close)
 
     def get(self, path: str, **params: Any) -> Json:
         """GET and return the JSON answer."""
@@ -78,7 +81,7 @@ class Client:
             answer = self._http.request(method, path, **arguments)
         except httpx.TimeoutException as error:
             raise ServerUnreachable(
-                f"{self.base} did not answer within {self._http.timeout.read:.0f} s; look at its log."
+                f"{self.base} did not answer within {TIMEOUT_S:.0f} s; look at its log."
             ) from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ServerUnreachable(
