@@ -54,6 +54,8 @@ class CatalogFolders(BaseModel):
 def run_server(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; a lab that this server brought up is taken down at a clean stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for chatty in ("httpx", "nornir", "asyncssh", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     listening = listen(settings.host, settings.port)
     running = start_lab(settings)
     try:

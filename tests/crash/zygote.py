@@ -15,7 +15,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import turnup.server  # noqa: F401  (imported here, so that the forked servers need not)
+import napalm.eos  # noqa: F401  (imported here, so that the forked servers need not)
+
+import turnup.server  # noqa: F401
 from store.database import Tx
 from turnup.cli.app import app
 
