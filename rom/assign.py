@@ -145,7 +145,8 @@ class Assigner:
                 cause=cause,
             )
         else:
-            owner = f"{work.item.resource}:{rule.as_}:{work.item.id}"
+            # item ids repeat from order to order: without the order's, a later change would own what it gives back
+            owner = f"{work.item.resource}:{rule.as_}:{self._order_id}/{work.item.id}"
             subject = f"{work.item.line}:{work.item.role}:{rule.as_}"
             (taken,) = allocator.take(
                 self._tx, kind=kind, scope=where, owner=owner, subject=subject, cause=cause

@@ -1,6 +1,7 @@
 """Many orders at once, on quiet and on stormy days: every order ends, the network is as ordered, nothing is left over.
 
-`TURNUP_TEST_STORM=N` runs the larger variant: N times as many orders.
+`TURNUP_TEST_STORM=N` runs the larger variant: N times as many orders, N storms; `TURNUP_TEST_STORM_SEED=S` begins
+with another storm.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.e2e.conftest import Server
 from tmf.paths import BASE_PATHS
 
 LARGER = int(os.environ.get("TURNUP_TEST_STORM", "1"))
+SEED = int(os.environ.get("TURNUP_TEST_STORM_SEED", "11"))
 PRODUCT_ORDER = BASE_PATHS["622"] + "/productOrder"
 CANCEL = BASE_PATHS["622"] + "/cancelProductOrder"
 FINAL = {"completed", "failed", "partial", "cancelled", "rejected"}
@@ -125,12 +127,6 @@ class Crowd:
         return [p["id"] for p in self.server.inventory("637") if p["status"] == "active"]
 
 
-@pytest.fixture
-def crowd(server: Server) -> Crowd:
-    """A crowd on a server with enough stock."""
-    return _crowd(server, 7)
-
-
 def _crowd(server: Server, seed: int) -> Crowd:
     with server.application.database.write() as tx:
         serials = [f"HWTC{number:08X}" for number in range(0xE000, 0xE000 + 40 * LARGER)]
@@ -153,7 +149,11 @@ def _nothing_left(server: Server, before: dict[str, str]) -> None:
     assert busy == []
 
 
-def test_twenty_orders_at_once_then_changes_then_ceases(server_on: Server) -> None:
+def test_twenty_orders_at_once_then_changes_then_ceases(
+    server_on: Server, request: pytest.FixtureRequest
+) -> None:
+    if LARGER == 1 and "sqlite" not in request.node.name:
+        pytest.skip("on PostgreSQL only in the larger variant (TURNUP_TEST_STORM=2)")
     crowd = _crowd(server_on, 7)
     before = server_on.running_configs()
     count = 20 * LARGER
@@ -209,7 +209,7 @@ class Weather:
             self._crowd.server.http.post(CANCEL, json={"productOrder": {"id": order}})
 
 
-@pytest.mark.parametrize("seed", range(11, 11 + LARGER))
+@pytest.mark.parametrize("seed", range(SEED, SEED + LARGER))
 def test_a_storm_leaves_every_order_final_and_nothing_behind(server: Server, seed: int) -> None:
     crowd = _crowd(server, seed)
     before = server.running_configs()
