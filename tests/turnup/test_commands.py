@@ -234,6 +234,23 @@ def test_a_held_order_is_mended_and_retried(turnup: Run, server: Server) -> None
     assert server.follow(order["id"])["state"] == "completed"
 
 
+def test_a_plan_that_has_changed_is_shown_and_accepted(turnup: Run, server: Server) -> None:
+    plan = turnup("order", "simulate", NEW).lines[-1].removeprefix("planHash ")
+    other = turnup("order", "submit", NEW, "--output", "json").json["id"]
+    _waiting(turnup)
+    held = turnup("order", "submit", NEW, "--plan", plan, "--wait", "--output", "json")
+    assert held.code == 1
+    (fallout,) = turnup("fallout", "list", "--output", "json").json
+    assert fallout["code"] == "PLAN_CHANGED"
+    shown = turnup("fallout", "show", fallout["id"]).out
+    assert "── olt-east-07 (bbf-olt, mode A)" in shown
+    assert "100.64.0.3" in shown
+    new = fallout["details"]["planHash"]
+    turnup("fallout", "retry", fallout["id"], "--plan", new)
+    for order in (other, held.json["id"]):
+        assert server.follow(order, until=("completed",))
+
+
 def test_an_audit_with_findings_ends_with_1(turnup: Run, server: Server) -> None:
     server.new_line()
     lab.reset(server.running.name, "bng-1", state_dir=server.state_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -153,10 +154,10 @@ def _fragments(fragments: list[dict[str, Any]]) -> None:
     if not fragments:
         typer.echo("nothing")
     for fragment in fragments:
-        owners = ", ".join(
-            f"{c['role']} {c['source']} (item {c['item']})" for c in fragment["contributions"]
+        owner = _owner(fragment)
+        print_note(
+            f"── {owner if fragment['contributions'] else owner + ' · of no order'}", indent=""
         )
-        print_note(f"── {fragment['feature']} · {fragment['line']} · {owners}", indent="")
         typer.echo(f"{_indented(fragment['text'])}\n")
 
 
@@ -182,12 +183,23 @@ def _reports(reports: list[dict[str, Any]]) -> None:
         if report["verdict"] == "pass":
             continue
         typer.echo(f"\n── {report['device']}")
-        for kind in FINDINGS:
-            for finding in report.get(kind) or ():
-                print_note(f"{kind}: {_finding(finding)}", indent="")
+        _findings([(kind, one) for kind in FINDINGS for one in report.get(kind) or ()])
         if detail := report.get("detail") or report.get("explanation"):
             print_note(str(detail), indent="")
 
 
-def _finding(finding: Any) -> str:
-    return str(finding)
+def _findings(findings: list[tuple[str, dict[str, Any]]]) -> None:
+    """Print what is wrong, below whom it belongs to."""
+    for whose, group in groupby(findings, lambda pair: _owner(pair[1]["owner"])):
+        print_note(whose, indent="")
+        for kind, finding in group:
+            value = "" if finding["value"] is None else f" = {finding['value']}"
+            found = f", found {finding['found']}" if "found" in finding else ""
+            print_note(f"{kind} {finding['path']}{value}{found}")
+
+
+def _owner(owner: dict[str, Any]) -> str:
+    speakers = [
+        f"{c['role']} {c['source']} (item {c['item']})" for c in owner.get("contributions", ())
+    ]
+    return " · ".join(filter(None, (owner["feature"], owner["line"], *speakers)))

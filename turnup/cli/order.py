@@ -11,6 +11,7 @@ import typer
 
 from store.errors import NotFound
 from turnup.cli._client import Client, ServerOption, segment
+from turnup.cli._plan import print_plan
 from turnup.cli._print import Output, OutputOption, print_json, print_note, print_table, show
 from turnup.errors import WrongUsage
 from turnup.orderfile import API, items_of, layer_of, read_order
@@ -70,11 +71,7 @@ def simulate(
     if output is Output.JSON:
         print_json(answer)
         return
-    print_table(answer["allocations"], ("kind", "scope", "text:VALUE", "item"))
-    for device in answer["devices"]:
-        typer.echo(f"\n── {device['device']} ({device['platform']}, mode {device['mode']})")
-        for edit in device["edits"]:
-            typer.echo(edit)
+    print_plan(answer["allocations"], answer["devices"])
     typer.echo()
     for warning in answer["warnings"]:
         print_note(f"warning: {warning}", indent="")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 
 from store.errors import InvalidInput
 from turnup.cli._client import Client, ServerOption, segment
+from turnup.cli._plan import print_edits, print_plan
 from turnup.cli._print import (
     Output,
     OutputOption,
@@ -53,9 +53,9 @@ def show_batch(
     print_fields(answer, ("id", "state", "change", "order", "created", "changed"))
     for device in answer["devices"]:
         typer.echo(f"\n── {device['device']} · {device['state']} · mode {device['mode']} · sent")
-        _echo(device["edits"])
+        print_edits(device["edits"])
         typer.echo(f"── {device['device']} · inverse")
-        _echo(device["inverse"])
+        print_edits(device["inverse"])
     typer.echo("\n── journal")
     for entry in answer["journal"]:
         states = ", ".join(f"{name} {state}" for name, state in (entry["devices"] or {}).items())
@@ -181,17 +181,11 @@ def _cause(code: str, found: list[Json]) -> None:
 
 
 def _details(details: Json) -> None:
-    """Print what a program acts on; plans (the devices' edits) as they would be sent."""
-    devices = details.get("devices")
-    readable = isinstance(devices, list) and all("edits" in one for one in devices)
+    """Print what a program acts on; a plan as `order simulate` prints it."""
+    plan = {"allocations", "devices"}
+    is_plan = plan <= details.keys()
     for name, value in details.items():
-        if name != "devices" or not readable:
+        if not (is_plan and name in plan):
             print_note(f"{name}: {value}", indent="")
-    for device in devices if readable and devices else ():
-        typer.echo(f"\n── {device['device']}")
-        _echo(device["edits"])
-
-
-def _echo(edits: Iterable[str]) -> None:
-    for edit in edits:
-        typer.echo(edit)
+    if is_plan:
+        print_plan(details["allocations"], details["devices"])
