@@ -6,11 +6,13 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -56,6 +58,9 @@ def run_server(settings: Settings) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for chatty in ("httpx", "nornir", "asyncssh", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal again when it has stopped: by default that would end us before `finally`
+        signal.signal(stop, _leave)
     listening = listen(settings.host, settings.port)
     running = start_lab(settings)
     try:
@@ -64,6 +69,10 @@ def run_server(settings: Settings) -> None:
         listening.close()
         if running and running.started:
             lab.down(running.name, settings.state_dir)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def listen(host: str, port: int) -> socket.socket:
