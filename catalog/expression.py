@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
-import cel
-
+from catalog._cel import cel
 from catalog.errors import ExpressionFailed
 
 _LITERAL = re.compile(r"""[rR]?("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
