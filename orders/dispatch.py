@@ -20,6 +20,15 @@ from store import Database, Rx, TurnupError, Tx
 
 Json = dict[str, Any]
 QUIET_S = 0.2
+REFUSALS = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+"""Answers about the order itself: a 401 or a 500 says nothing about whether it was taken before."""
 
 
 class ChildPort(Protocol):
@@ -153,13 +162,16 @@ class TakeBack:
         try:
             return self._children.port.submit(body, task.args["dispatch"])
         except TurnupError as error:
-            if error.transient or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            if error.transient or error.status not in REFUSALS:
                 raise
             return None
 
     def _ask(self, child: str) -> Json:
-        with suppress(OrderFinal):  # it ended since it was read
+        try:
             self._children.port.cancel(child, "the order above was cancelled")
+        except TurnupError as error:  # another server's refusal has the code, not the class
+            if error.code != OrderFinal.code:
+                raise
         return self._children.port.get(child)
 
 
