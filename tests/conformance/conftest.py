@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,16 +13,16 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
+from lab import api as lab
 from lab.api import LabInfo
 from tests.conformance.oracle import ORDERS, RESOURCES, at
 from tests.conftest import POSTGRES, _postgres_database
+from tests.e2e.conftest import METRO, Server, start_server
 from tests.e2e.conftest import ORDERS as EXAMPLES
-from tests.e2e.conftest import Server, metro, start_server
 from tests.tmf.conftest import Listener, listening
 from tmf.paths import BASE_PATHS
 from turnup.orderfile import json_object
 
-__all__ = ["metro"]
 Json = dict[str, Any]
 
 
@@ -115,7 +116,16 @@ def new_order(**changes: Any) -> Json:
     return {**body, **changes}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def metro(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabInfo, Path]]:
+    """A metro lab for this folder, gone when the next folder's tests run."""
+    state = tmp_path_factory.mktemp("state")
+    info = lab.up(METRO, state, owner_pid=os.getpid())
+    yield info, state
+    lab.down(info.name, state)
+
+
+@pytest.fixture(scope="package")
 def database_url(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
@@ -126,7 +136,7 @@ def database_url(
         yield f"sqlite:///{tmp_path_factory.mktemp('conformance')}/turnup.db"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(metro: tuple[LabInfo, Path], database_url: str) -> Iterator[World]:
     """Live through new, modify, cease, held and cancelled, each from the commercial order down."""
     with listening() as listener:
