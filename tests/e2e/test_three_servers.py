@@ -21,9 +21,7 @@ Three = tuple[Server, Server, Server]
 
 
 @pytest.fixture(scope="module")
-def three(
-    tmp_path_factory: pytest.TempPathFactory, metro: tuple[LabInfo, Path]
-) -> Iterator[Three]:
+def three(tmp_path_factory: pytest.TempPathFactory, metro: tuple[LabInfo, Path]) -> Iterator[Three]:
     """A chain of three servers, each listening to the hub of the one below."""
     tmp_path = tmp_path_factory.mktemp("three")
     with (
