@@ -82,6 +82,10 @@ def _values(known: Known) -> Iterator[Finding]:
         for c in spec.characteristics:
             if c.default is not None and (wrong := problem(c, c.default)):
                 yield Finding("VALUE_NOT_ALLOWED", where, f"default of {c.name} {wrong}")
+            if c.secret:
+                yield Finding(
+                    "SECRET_UNSUPPORTED", where, f"{c.name} would be stored in clear; take it out"
+                )
             yield from _ill_typed(where, c)
 
 

@@ -106,6 +106,7 @@ FAULTS: list[tuple[str, Fault, str, str]] = [
     ("not realised", set_("RFS-QoS-Profile", "resourceSpecification", value=[]), "NOT_REALISED", "RFS"),
     ("no children", set_("CFS-Static-IP", "serviceSpecRelationship", value=[]), "NOT_REALISED", "CFS"),
     ("wrong default", set_("RES-IP-Profile", "resourceSpecCharacteristic", 0, "resourceSpecCharacteristicValue", 0, value={"value": 4, "isDefault": True}), "VALUE_NOT_ALLOWED", "ipv4Mode"),
+    ("a secret", set_("RES-Cloud-WiFi", "resourceSpecCharacteristic", 0, "secret", value=True), "SECRET_UNSUPPORTED", "ssid"),
     ("offering beyond", set_("PO-SF200H", "prodSpecCharValueUse", 2, "productSpecCharacteristicValue", value=[{"value": "HFC"}]), "VALUE_NOT_ALLOWED", "'HFC' of accessTechnology"),
     ("offering of nothing", set_("PO-SF200H", "prodSpecCharValueUse", 2, "name", value="colour"), "UNDECLARED_NAME", "colour"),
 ]  # fmt: skip
