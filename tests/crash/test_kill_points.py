@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Box:
     zygote: Zygote
     port: int = 0
     pid: int = 0
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20))
 
     @property
     def url(self) -> str:
@@ -119,7 +120,7 @@ class Box:
         self.pid = 0
 
     def call(self, method: str, path: str, body: Json | None = None) -> Any:
-        answer = httpx.request(method, self.url + path, json=body, timeout=20)
+        answer = self.http.request(method, self.url + path, json=body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
@@ -131,7 +132,7 @@ class Box:
         while time.monotonic() < deadline:
             assert self.ended() is None, self.log()
             try:
-                if httpx.get(self.url + "/readyz", timeout=5).is_success:
+                if self.http.get(self.url + "/readyz").is_success:
                     return
             except httpx.TransportError:
                 time.sleep(0.02)
@@ -151,6 +152,7 @@ def boxed(folder: Path) -> Iterator[Box]:
         yield box
     finally:
         zygote.close()
+        box.http.close()
         lab.down(info.name, folder / "state")
 
 
@@ -250,10 +252,9 @@ def _follow(box: Box) -> Json:
         if order["state"] in ENDED:
             return order
         for task in box.call("GET", "/turnup/v1/externalTasks?state=waiting"):
-            httpx.post(
+            box.http.post(
                 f"{box.url}/turnup/v1/externalTasks/{task['id']}/complete",
                 json=task["example"],
-                timeout=20,
             )
         time.sleep(0.03)
     raise AssertionError(box.call("GET", f"/turnup/v1/trace/{order['id']}"))
