@@ -213,7 +213,7 @@ class Mirror:
             if (
                 item.id in parent["itemIds"]
                 and item.state in (State.HELD, State.IN_PROGRESS)
-                and item.state != wanted
+                and (item.state != wanted or (error and item.error and item.error != error))
             ):
                 self._ledger.update_item(tx, parent["orderId"], item.id, state=wanted, error=error)
 

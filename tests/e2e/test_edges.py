@@ -209,12 +209,22 @@ def test_a_child_cancelled_by_itself_holds_its_parent_until_that_is_cancelled(
     server.follow(child, until=("cancelled",), deliver=False)
     fallout = _fallout(server)
     assert fallout["code"] == "CHILD_ORDER_ENDED"
-    shown = server.order(order)
-    assert shown["state"] == "held"
-    assert shown["errorMessage"][0]["code"] == "CHILD_ORDER_ENDED"
+    _shows(server, order, "CHILD_ORDER_ENDED")
     _cancel(server, "com", order)
     server.follow(order, until=("cancelled",), deliver=False)
     _cleared(server, before)
+
+
+def _shows(server: Server, order: str, code: str) -> None:
+    """Wait until the events from below have brought the order to held with this code."""
+    deadline = time.monotonic() + 10
+    while (errors := server.order(order).get("errorMessage", [])) or time.monotonic() < deadline:
+        if errors and errors[0]["code"] == code:
+            assert server.order(order)["state"] == "held"
+            return
+        assert time.monotonic() < deadline, errors
+        time.sleep(0.05)
+    raise AssertionError(f"{order} shows no error")
 
 
 def test_a_cancelled_cease_leaves_the_line_working(server: Server) -> None:
