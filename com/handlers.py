@@ -8,7 +8,6 @@ from typing import Any
 
 from catalog.repository import Catalog, Catalogs
 from com.decompose import choose_technology, product_delta, service_order
-from com.errors import ProductNotFound
 from com.parse import QUALIFIED, ProductItem, load_items
 from com.products import store_product
 from com.states import LIVE, ProductState
@@ -16,7 +15,8 @@ from inventory.instances import Cause, Instance
 from inventory.instances import get as get_instance
 from orders.dispatch import ChildOrders, invert, parent_of
 from orders.ledger import Ledger
-from orders.model import Done, Failed, Hold, Order, Outcome, State, Task, TaskSpec, Wait
+from orders.model import Done, Hold, Order, Outcome, State, Task, TaskSpec
+from orders.steps import plan_changed
 from orders.wire import instant
 from store import Database, Rx, Tx
 from tmf.ports import ServiceOrdering
@@ -32,26 +32,6 @@ class ComParts:
     ledger: Ledger
     catalogs: Catalogs
     som: ServiceOrdering
-
-
-class Start:
-    """Wait for earlier orders on the same products, then begin."""
-
-    def __init__(self, parts: ComParts) -> None:
-        self._ledger = parts.ledger
-
-    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
-        blockers = self._ledger.blockers(tx, task.order_id)
-        if blockers:
-            return Wait(key=f"final:{blockers[0]}")
-        order = self._ledger.order(tx, task.order_id)
-        if gone := _gone(tx, order):
-            return Failed(ProductNotFound.code, gone)
-        for item in order.items:
-            self._ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS)
-        spec = TaskSpec(key="qualify", kind="com.qualify@1", items=task.items)
-        self._ledger.add_tasks(tx, task.order_id, [spec])
-        return Done()
 
 
 class Qualify:
@@ -91,7 +71,7 @@ class Qualify:
         )
 
 
-def _gone(rx: Rx, order: Order) -> str | None:
+def gone(rx: Rx, order: Order) -> str | None:
     """Say which product an earlier order ended while this one waited for it."""
     for item in order.items:
         if item.action != "add":
@@ -148,16 +128,6 @@ def no_access(item: ProductItem, refused: list[dict[str, str]], answer: Mapping[
         explanation=f"Place {item.place} cannot have {item.offering.name} ({why}).",
         remedy="Connect the place (topology import) or free capacity and retry, or cancel the order.",
         details={"place": item.place, "refused": refused, "qualification": dict(answer)},
-    )
-
-
-def plan_changed(simulation: Mapping[str, Any]) -> Hold:
-    """Return the hold that shows the new plan and its hash."""
-    return Hold(
-        code="PLAN_CHANGED",
-        explanation="The network is no longer as it was when the plan was made; nothing was sent.",
-        remedy=f"Look at the new plan and retry with planHash {simulation['planHash']}, or cancel.",
-        details={name: simulation[name] for name in ("planHash", "devices", "allocations")},
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from com.handlers import ComParts, Decompose, Qualify, Start, services
+from com.errors import ProductNotFound
+from com.handlers import ComParts, Decompose, Qualify, gone, services
 from com.parse import new_order
 from com.shape import SHAPE
 from com.simulate import Simulator
 from orders.desk import OrderDesk
 from orders.dispatch import Cancel, Cancelled, Dispatch, Mirror, TakeBack
 from orders.model import NewOrder
+from orders.steps import Start
 from orders.wire import OrderEvents
 from store import Rx
 
@@ -28,7 +30,9 @@ class Com:
         self.on_service_event = Mirror(ledger, "serviceOrder")
         children = services(parts)
         ledger.observe("com", OrderEvents(SHAPE))
-        ledger.register("com.start@1", Start(parts))
+        ledger.register(
+            "com.start@1", Start(ledger, "qualify", "com.qualify@1", gone, ProductNotFound.code)
+        )
         ledger.register("com.qualify@1", Qualify(parts))
         ledger.register("com.decompose@1", Decompose(parts, self._simulator.stored))
         ledger.register("com.dispatch@1", Dispatch(children))

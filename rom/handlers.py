@@ -16,7 +16,6 @@ from orders.ledger import Ledger
 from orders.model import (
     Done,
     External,
-    Failed,
     Hold,
     Item,
     Order,
@@ -27,12 +26,12 @@ from orders.model import (
     TaskSpec,
     Wait,
 )
+from orders.steps import plan_changed
 from orders.wire import characteristics
 from rom import resources
 from rom.assign import Assigned, Assigner, Assignment
 from rom.context import context
 from rom.decompose import CHANGE, EXTERNAL
-from rom.errors import ResourceNotFound
 from rom.model import Action, Group, ResourceItem
 from rom.parse import load_items, of_role
 from rom.states import ResourceState
@@ -52,28 +51,7 @@ class RomParts:
     activation: Activation
 
 
-class Start:
-    """Wait for earlier orders on the same resources, then begin."""
-
-    def __init__(self, parts: RomParts) -> None:
-        self._ledger = parts.ledger
-
-    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
-        blockers = self._ledger.blockers(tx, task.order_id)
-        if blockers:
-            return Wait(key=f"final:{blockers[0]}")
-        order = self._ledger.order(tx, task.order_id)
-        if gone := _gone(tx, order):
-            return Failed(ResourceNotFound.code, gone)
-        for item in order.items:
-            self._ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS)
-        self._ledger.add_tasks(
-            tx, task.order_id, [TaskSpec(key="assign", kind="rom.assign@1", items=task.items)]
-        )
-        return Done()
-
-
-def _gone(rx: Rx, order: Order) -> str | None:
+def gone(rx: Rx, order: Order) -> str | None:
     """Say which resource an earlier order ended while this one waited for it."""
     for item in order.items:
         if item.action != Action.ADD:
@@ -342,20 +320,6 @@ def _change_differs(outcome: Json) -> Hold:
         outcome["explanation"],
         f"Look at the new edits and retry with planHash {shown}, or cancel.",
         outcome["details"] | {"planHash": shown},
-    )
-
-
-def plan_changed(simulation: Mapping[str, Any]) -> Hold:
-    """Return the hold that shows the new plan and its hash."""
-    return Hold(
-        code="PLAN_CHANGED",
-        explanation="The network is no longer as it was when the plan was made; nothing was sent.",
-        remedy=f"Look at the new plan and retry with planHash {simulation['planHash']}, or cancel.",
-        details={
-            "planHash": simulation["planHash"],
-            "devices": simulation["devices"],
-            "allocations": simulation["allocations"],
-        },
     )
 
 

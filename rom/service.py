@@ -7,10 +7,11 @@ from typing import Any
 from inventory import graph
 from orders.desk import OrderDesk
 from orders.model import NewOrder
+from orders.steps import Start
 from rom.cancel import Cancelled, CancelOrder, Undo
 from rom.ending import OrderEnds
-from rom.errors import SerialMismatch
-from rom.handlers import Assign, Change, ExternalWork, Record, RomParts, Start
+from rom.errors import ResourceNotFound, SerialMismatch
+from rom.handlers import Assign, Change, ExternalWork, Record, RomParts, gone
 from rom.parse import new_order
 from rom.shape import SHAPE
 from rom.simulate import Simulator
@@ -29,7 +30,9 @@ class Rom:
         ledger = parts.ledger
         self.desk = OrderDesk(parts.database, ledger, SHAPE, self._parse)
         ledger.observe("rom", OrderEnds(parts))
-        ledger.register("rom.start@1", Start(parts))
+        ledger.register(
+            "rom.start@1", Start(ledger, "assign", "rom.assign@1", gone, ResourceNotFound.code)
+        )
         ledger.register("rom.assign@1", Assign(parts, self._simulator.stored))
         ledger.register("rom.change@1", Change(parts))
         ledger.register("rom.external@1", ExternalWork(parts))

@@ -13,10 +13,10 @@ from inventory.instances import get as get_instance
 from orders import dispatch
 from orders.dispatch import invert, parent_of
 from orders.ledger import Ledger
-from orders.model import Done, Failed, Hold, Order, Outcome, State, Task, TaskSpec, Wait
+from orders.model import Done, Order, Outcome, State, Task, TaskSpec
+from orders.steps import plan_changed
 from som import services
 from som.decompose import line_delta, lines_of, resource_order
-from som.errors import ServiceNotFound
 from som.parse import ServiceItem, load_items
 from som.states import LIVE, ServiceState
 from store import Database, Rx, Tx, new_id
@@ -35,27 +35,7 @@ class SomParts:
     rom: ResourceOrdering
 
 
-class Start:
-    """Wait for earlier orders on the same services, then begin."""
-
-    def __init__(self, parts: SomParts) -> None:
-        self._ledger = parts.ledger
-
-    def record(self, tx: Tx, task: Task, result: Any) -> Outcome:  # noqa: ARG002
-        blockers = self._ledger.blockers(tx, task.order_id)
-        if blockers:
-            return Wait(key=f"final:{blockers[0]}")
-        order = self._ledger.order(tx, task.order_id)
-        if gone := _gone(tx, order):
-            return Failed(ServiceNotFound.code, gone)
-        for item in order.items:
-            self._ledger.update_item(tx, task.order_id, item.id, state=State.IN_PROGRESS)
-        spec = TaskSpec(key="decompose", kind="som.decompose@1", items=task.items)
-        self._ledger.add_tasks(tx, task.order_id, [spec])
-        return Done()
-
-
-def _gone(rx: Rx, order: Order) -> str | None:
+def gone(rx: Rx, order: Order) -> str | None:
     """Say which service an earlier order ended while this one waited for it."""
     for item in order.items:
         if item.action != "add":
@@ -87,16 +67,6 @@ class Decompose:
         hashes = result["children"] if order.plan_hash else {}
         self._parts.ledger.add_tasks(tx, order.id, [_dispatch_spec(line, hashes) for line in plan])
         return Done()
-
-
-def plan_changed(simulation: Mapping[str, Any]) -> Hold:
-    """Return the hold that shows the new plan and its hash."""
-    return Hold(
-        code="PLAN_CHANGED",
-        explanation="The network is no longer as it was when the plan was made; nothing was sent.",
-        remedy=f"Look at the new plan and retry with planHash {simulation['planHash']}, or cancel.",
-        details={name: simulation[name] for name in ("planHash", "devices", "allocations")},
-    )
 
 
 def plan_order(rx: Rx, catalog: Catalog, order: Order) -> list[Json]:

@@ -7,8 +7,10 @@ from typing import Any
 from orders.desk import OrderDesk
 from orders.dispatch import Cancel, Cancelled, Dispatch, Mirror, TakeBack
 from orders.model import NewOrder
+from orders.steps import Start
 from orders.wire import OrderEvents
-from som.handlers import Decompose, SomParts, Start, lines
+from som.errors import ServiceNotFound
+from som.handlers import Decompose, SomParts, gone, lines
 from som.parse import new_order
 from som.shape import SHAPE
 from som.simulate import Simulator
@@ -28,7 +30,9 @@ class Som:
         self.on_resource_event = Mirror(ledger, "resourceOrder")
         children = lines(parts)
         ledger.observe("som", OrderEvents(SHAPE))
-        ledger.register("som.start@1", Start(parts))
+        ledger.register(
+            "som.start@1", Start(ledger, "decompose", "som.decompose@1", gone, ServiceNotFound.code)
+        )
         ledger.register("som.decompose@1", Decompose(parts, self._simulator.stored))
         ledger.register("som.dispatch@1", Dispatch(children))
         ledger.register("som.cancel@1", Cancel(children))

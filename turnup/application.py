@@ -116,6 +116,15 @@ class Application:
         self.fleet.stop()
         self.database.close()
 
+    def has_endpoint(self, protocol: str) -> bool:
+        """Tell whether any device of the registry is reached by a protocol."""
+        with self.database.read() as rx:
+            return any(
+                endpoint["protocol"] == protocol
+                for device in registry.devices(rx)
+                for endpoint in device.endpoints
+            )
+
     def _devices(self, names: Sequence[str]) -> list[Device]:
         wanted = set(names)
         with self.database.read() as rx:

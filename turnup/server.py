@@ -150,7 +150,8 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         application.start()
-        preload()
+        if application.has_endpoint("eapi"):
+            preload()
         yield
 
     http = FastAPI(title="Turnup", version="0.1.0", lifespan=lifespan, responses=ERRORS)

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 
 from store import metadata, new_id
 from store.database import engine_url
-from turnup.migrate import current, upgrade
+from turnup.migrate import current, head, upgrade
 from turnup.tables import ROOMS
 
 POSTGRES = os.environ.get("TURNUP_TEST_POSTGRES")
@@ -29,7 +29,7 @@ def _differences(url: str) -> list[object]:
 
 def test_migrations_equal_the_tables_on_sqlite(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/m.db"
-    assert upgrade(url) == current(url)
+    assert upgrade(url) == current(url) == head()
     assert _differences(url) == []
     assert upgrade(url) == current(url)
 
