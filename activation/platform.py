@@ -185,6 +185,11 @@ class Platform:
         self._environment = _environment(folder, self._data.codec.family)
         self._strings: dict[str, jinja2.Template] = {}
 
+    @property
+    def usual_protocol(self) -> str:
+        """Return what its devices are usually reached by."""
+        return USUAL_PROTOCOLS[self._data.codec.family]
+
     @cached_property
     def codec(self) -> Codec:
         """Return the platform's dialect."""
@@ -290,6 +295,10 @@ class Platform:
 _RENDERING = (jinja2.UndefinedError, TypeError, ValueError, jinja2.exceptions.SecurityError)
 
 
+USUAL_PROTOCOLS = {"xml": "netconf", "cli": "eapi", "rest": "rest"}
+"""Codec family → what its devices are usually reached by, where an inventory file does not say."""
+
+
 class Platforms:
     """All platforms of the folders given; later folders win."""
 
@@ -306,6 +315,10 @@ class Platforms:
         if name not in self._loaded:
             self._loaded[name] = Platform(name, self._folder(name))
         return self._loaded[name]
+
+    def usual_protocol(self, name: str) -> str | None:
+        """Return what devices of a platform are usually reached by, None for a platform we do not have."""
+        return self.get(name).usual_protocol if name in self.names() else None
 
     def names(self) -> list[str]:
         """Return the names of all platforms."""

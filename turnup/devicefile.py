@@ -245,9 +245,11 @@ def _port(value: Any, where: str) -> int | None:
 
 def _protocol(port: int | None, platform: str) -> str:
     """Guess what a device speaks, by the port's custom and the platform's."""
-    web = "eapi" if platform == "eos" else "rest"
+    from activation.platform import Platforms
+
+    usual = Platforms().usual_protocol(platform) or "netconf"
     if port in SSH_PORTS:
         return "ssh"
-    if port in HTTPS_PORTS or (port is None and platform == "eos"):
-        return web
-    return "netconf"
+    if port in HTTPS_PORTS:
+        return "rest" if usual == "netconf" else usual
+    return usual if port is None else "netconf"
