@@ -23,13 +23,3 @@ LIVE = (
     ProductState.PENDING_ACTIVE,
     ProductState.PENDING_TERMINATE,
 )
-
-TRANSITIONS: dict[ProductState, frozenset[ProductState]] = {
-    ProductState.CREATED: frozenset({ProductState.PENDING_ACTIVE, ProductState.CANCELLED}),
-    ProductState.PENDING_ACTIVE: frozenset({ProductState.ACTIVE, ProductState.CANCELLED}),
-    ProductState.ACTIVE: frozenset({ProductState.SUSPENDED, ProductState.PENDING_TERMINATE}),
-    ProductState.SUSPENDED: frozenset({ProductState.ACTIVE, ProductState.PENDING_TERMINATE}),
-    ProductState.PENDING_TERMINATE: frozenset({ProductState.TERMINATED, ProductState.ACTIVE}),
-    ProductState.TERMINATED: frozenset(),
-    ProductState.CANCELLED: frozenset(),
-}

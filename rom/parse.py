@@ -10,7 +10,7 @@ from catalog.model import ResourceSpec
 from catalog.repository import Catalog
 from inventory.instances import Instance, find, get
 from orders.model import Item, NewItem, NewOrder, Order
-from orders.wire import characteristics, place_of, reference
+from orders.wire import place_of
 from rom.errors import ItemInvalid, ResourceNotFound
 from rom.model import Action, ResourceItem
 from rom.states import ResourceState
@@ -180,6 +180,3 @@ def _needs(item: Mapping[str, Any]) -> list[str]:
             target = relation.get("orderItem") or {}
             needs.append(str(target.get("itemId") or target.get("id") or relation.get("id")))
     return needs
-
-
-__all__ = ["characteristics", "load_items", "new_order", "of_role", "reference"]

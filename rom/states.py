@@ -47,13 +47,3 @@ TMF639: dict[str, dict[str, str]] = {
         "usageState": "idle",
     },
 }
-
-TRANSITIONS: dict[ResourceState, frozenset[ResourceState]] = {
-    ResourceState.RESERVED: frozenset({ResourceState.ACTIVE, ResourceState.RETIRED}),
-    ResourceState.ACTIVE: frozenset({ResourceState.SUSPENDED, ResourceState.RETIRED}),
-    ResourceState.SUSPENDED: frozenset({ResourceState.ACTIVE, ResourceState.RETIRED}),
-    ResourceState.RETIRED: frozenset(),
-    ResourceState.IDLE: frozenset(
-        {ResourceState.RESERVED, ResourceState.ACTIVE, ResourceState.RETIRED}
-    ),
-}

@@ -16,13 +16,3 @@ class ServiceState(StrEnum):
 
 
 LIVE = (ServiceState.DESIGNED, ServiceState.RESERVED, ServiceState.INACTIVE, ServiceState.ACTIVE)
-
-TRANSITIONS: dict[ServiceState, frozenset[ServiceState]] = {
-    ServiceState.DESIGNED: frozenset(
-        {ServiceState.RESERVED, ServiceState.ACTIVE, ServiceState.TERMINATED}
-    ),
-    ServiceState.RESERVED: frozenset({ServiceState.ACTIVE, ServiceState.TERMINATED}),
-    ServiceState.INACTIVE: frozenset({ServiceState.ACTIVE, ServiceState.TERMINATED}),
-    ServiceState.ACTIVE: frozenset({ServiceState.INACTIVE, ServiceState.TERMINATED}),
-    ServiceState.TERMINATED: frozenset(),
-}
