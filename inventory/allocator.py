@@ -190,7 +190,8 @@ def take_shared(
         take(tx, kind=kind, scope=scope, owner=owner, state="active", cause=cause)
     raw.run(
         'INSERT INTO pool_user (pool, shared_by, "user", valid_from, order_id, item_id, layer) '
-        "SELECT number, ?, ?, ?, ?, ?, ? FROM pool WHERE id = ? ON CONFLICT DO NOTHING",
+        "SELECT number, ?, ?, ?, ?, ?, ? FROM pool WHERE id = ? AND removed IS NULL "
+        "ON CONFLICT DO NOTHING",
         shared_by,
         user,
         now,

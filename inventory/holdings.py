@@ -97,7 +97,7 @@ _LOCATE = (
     "a.id, a.value, a.owner, a.subject, a.valid_from, a.confirmed_at, a.expires_at, a.reason, "
     "a.order_id, a.item_id, a.layer FROM pool p LEFT JOIN allocation a "
     "ON a.pool = p.number AND a.owner = ? AND a.valid_to IS NULL "
-    "WHERE p.kind = ? AND p.scope = ? ORDER BY a.ordinal"
+    "WHERE p.kind = ? AND p.scope = ? AND p.removed IS NULL ORDER BY a.ordinal"
 )
 _HELD = (
     "SELECT p.number, p.id, p.kind, p.scope, p.quarantine_seconds, p.params, "

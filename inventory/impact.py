@@ -180,7 +180,9 @@ def _users_of_pool(rx: Rx, id_: str) -> set[str]:
     pool_of(rx, id_)
     owners = {taken.owner for taken in allocations(rx, pool=id_)}
     query = select(pool_user.c.user).join(pool_table, pool_table.c.number == pool_user.c.pool)
-    sharing = query.where(pool_table.c.id == id_, pool_user.c.valid_to.is_(None))
+    sharing = query.where(
+        pool_table.c.id == id_, pool_table.c.removed.is_(None), pool_user.c.valid_to.is_(None)
+    )
     return {resource_of(owner) for owner in owners} | set(rx.execute(sharing).scalars())
 
 

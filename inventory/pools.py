@@ -1,52 +1,36 @@
-"""Pools of values by (kind, scope): making them, filling stock, and how full they are.
-
-At all times allocated + reserved + quarantined + free = capacity.
-"""
+"""Pools of values by (kind, scope): making them, and filling stock."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, case, func, insert, or_, select, text, update
+from sqlalchemy import RowMapping, func, insert, select, text, update
 
 from inventory.errors import InvalidRange, PoolExists, PoolNotFound, PoolOverlap
 from inventory.kinds import Kind
 from inventory.kinds import kind as kind_of
 from inventory.layout import Content, Layout, Span, layout, stock_spans
 from inventory.raw import Raw
-from inventory.tables import allocation, free_range, pool_span
+from inventory.tables import free_range, pool_span
 from inventory.tables import pool as table
 from inventory.types import to_micros
+from inventory.usage import Pool, free_of, pool, pool_id, pool_row, pools
 from store import Rx, Tx
 
-__all__ = ["Pool", "add_values", "create_pool", "ensure_pool", "pool", "pool_id", "pools"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """A pool and how full it is now; `free` counts what could be taken at this moment."""
-
-    id: str
-    kind: str
-    scope: str
-    first: int
-    last: int
-    quarantine_seconds: int
-    params: Mapping[str, Any]
-    capacity: int
-    allocated: int
-    reserved: int
-    quarantined: int
-    free: int
-
-
-def pool_id(kind: str, scope: str) -> str:
-    """Return the id of the pool of this kind and scope: the same in a simulation and in the order."""
-    return f"{kind}@{scope}"
+__all__ = [
+    "Pool",
+    "add_values",
+    "create_pool",
+    "ensure_pool",
+    "free_of",
+    "pool",
+    "pool_id",
+    "pools",
+]
 
 
 def create_pool(
@@ -171,37 +155,17 @@ def add_values(tx: Tx, pool_id: str, values: Sequence[str]) -> Pool:
         InvalidRange: INVALID_RANGE, the pool is no stock.
 
     """
-    row = _pool_row(tx, pool_id)
+    row = pool_row(tx, pool_id)
     declared = kind_of(row["kind"])
     if not declared.stock:
         raise InvalidRange(f"Pool {pool_id} is a range, not stock: single values cannot be added.")
     number = row["number"]
-    known = set(tx.execute(select(pool_span.c.first).where(pool_span.c.pool == number)).scalars())
+    inside = (pool_span.c.pool == number, pool_span.c.valid_to.is_(None))
+    known = set(tx.execute(select(pool_span.c.first).where(*inside)).scalars())
     new = [span for span in stock_spans(declared, values) if span[0] not in known]
     _fill(tx, number, new, 1)
     _stretch(tx, number)
     return pool(tx, pool_id)
-
-
-def pool(rx: Rx, id: str) -> Pool:  # noqa: A002
-    """Return a pool with its use. Raises PoolNotFound (POOL_NOT_FOUND)."""
-    return _pools(rx, [_pool_row(rx, id)])[0]
-
-
-def pools(rx: Rx, kind: str | None = None, scope: str | None = None) -> list[Pool]:
-    """Return the pools with their use, by kind and scope."""
-    query = select(table).order_by(table.c.kind, table.c.scope)
-    if kind is not None:
-        query = query.where(table.c.kind == kind)
-    if scope is not None:
-        query = query.where(table.c.scope == scope)
-    return _pools(rx, rx.execute(query).mappings().all())
-
-
-def free_of(rx: Rx, kind: str, scopes: Sequence[str]) -> dict[str, int]:
-    """Return how many values each of these scopes' pools could give now; scopes without pool are left out."""
-    query = select(table).where(table.c.kind == kind, table.c.scope.in_(scopes))
-    return {one.scope: one.free for one in _pools(rx, rx.execute(query).mappings().all())}
 
 
 def not_found(kind: str, scope: str) -> PoolNotFound:
@@ -212,17 +176,9 @@ def not_found(kind: str, scope: str) -> PoolNotFound:
     )
 
 
-def _pool_row(rx: Rx, id: str) -> RowMapping:  # noqa: A002
-    row = rx.execute(select(table).where(table.c.id == id)).mappings().first()
-    if row is None:
-        raise PoolNotFound(
-            f"There is no pool {id!r}; list the pools for their ids.", details={"pool": id}
-        )
-    return row
-
-
 def _number(rx: Rx, id: str) -> int | None:  # noqa: A002
-    number: int | None = rx.scalar(select(table.c.number).where(table.c.id == id))
+    query = select(table.c.number).where(table.c.id == id, table.c.removed.is_(None))
+    number: int | None = rx.scalar(query)
     return number
 
 
@@ -230,7 +186,8 @@ def _fill(tx: Tx, number: int, spans: Iterable[Span], stripes: int) -> None:
     spans = list(spans)
     if not spans:
         return
-    tx.execute(insert(pool_span), [{"pool": number, "first": lo, "last": hi} for lo, hi in spans])
+    span = {"pool": number, "valid_from": tx.now}
+    tx.execute(insert(pool_span), [span | {"first": lo, "last": hi} for lo, hi in spans])
     cut = [stripe for span in spans for stripe in _stripes(span, stripes)]
     tx.execute(insert(free_range), [{"pool": number, "lo": lo, "hi": hi} for lo, hi in cut])
 
@@ -242,9 +199,9 @@ def _stripes(span: Span, count: int) -> list[Span]:
 
 
 def _stretch(tx: Tx, number: int) -> None:
-    inside = pool_span.c.pool == number
-    first = select(func.min(pool_span.c.first)).where(inside).scalar_subquery()
-    last = select(func.max(pool_span.c.last)).where(inside).scalar_subquery()
+    inside = (pool_span.c.pool == number, pool_span.c.valid_to.is_(None))
+    first = select(func.min(pool_span.c.first)).where(*inside).scalar_subquery()
+    last = select(func.max(pool_span.c.last)).where(*inside).scalar_subquery()
     stretched = {"first": func.coalesce(first, 0), "last": func.coalesce(last, -1)}
     tx.execute(update(table).where(table.c.number == number).values(**stretched))
 
@@ -255,7 +212,7 @@ def _refuse_overlap(tx: Tx, domain: str | None, made: Layout) -> None:
     if tx.dialect == "postgresql":
         # two engineers adding overlapping prefixes at the same moment would not see each other
         tx.execute(text("SELECT pg_advisory_xact_lock(hashtext(:domain))"), {"domain": domain})
-    query = select(table).where(table.c.domain == domain)
+    query = select(table).where(table.c.domain == domain, table.c.removed.is_(None))
     for row in tx.execute(query).mappings():
         if _overlap(made, row):
             raise PoolOverlap(
@@ -270,78 +227,3 @@ def _overlap(made: Layout, other: RowMapping) -> bool:
         mine, theirs = ip_network(made.params["prefix"]), ip_network(other["params"]["prefix"])
         return mine.version == theirs.version and mine.overlaps(theirs)
     return bool(made.first <= other["last"] and other["first"] <= made.last)
-
-
-# -- use --------------------------------------------------------------------------------------------
-
-
-def _pools(rx: Rx, rows: Sequence[RowMapping]) -> list[Pool]:
-    numbers = [row["number"] for row in rows]
-    one = numbers if len(numbers) <= _MANY else None
-    capacity, ranges, taken = _capacity(rx, one), _ranges(rx, one), _taken(rx, one)
-    return [
-        _pool(row, capacity.get(n, 0), ranges.get(n, (0, 0)), taken.get(n, (0, 0, 0)))
-        for row, n in zip(rows, numbers, strict=True)
-    ]
-
-
-_MANY = 500
-
-
-def _pool(
-    row: RowMapping, capacity: int, ranges: tuple[int, int], taken: tuple[int, int, int]
-) -> Pool:
-    free, quarantined = ranges
-    active, reserved, expired = taken
-    return Pool(
-        id=row["id"],
-        kind=row["kind"],
-        scope=row["scope"],
-        first=row["first"],
-        last=row["last"],
-        quarantine_seconds=row["quarantine_seconds"],
-        params=row["params"],
-        capacity=capacity,
-        allocated=active,
-        reserved=reserved,
-        quarantined=quarantined,
-        free=free + expired,
-    )
-
-
-def _capacity(rx: Rx, numbers: list[int] | None) -> dict[int, int]:
-    size = func.sum(pool_span.c.last - pool_span.c.first + 1).label("size")
-    query = select(pool_span.c.pool, size).group_by(pool_span.c.pool)
-    if numbers is not None:
-        query = query.where(pool_span.c.pool.in_(numbers))
-    return {row.pool: int(row.size) for row in rx.rows(query)}
-
-
-def _ranges(rx: Rx, numbers: list[int] | None) -> dict[int, tuple[int, int]]:
-    size = free_range.c.hi - free_range.c.lo + 1
-    ready = free_range.c.free_at <= to_micros(rx.now)
-    free = func.sum(case((ready, size), else_=0)).label("free")
-    resting = func.sum(case((ready, 0), else_=size)).label("resting")
-    query = select(free_range.c.pool, free, resting).group_by(free_range.c.pool)
-    if numbers is not None:
-        query = query.where(free_range.c.pool.in_(numbers))
-    return {row.pool: (int(row.free), int(row.resting)) for row in rx.rows(query)}
-
-
-def _taken(rx: Rx, numbers: list[int] | None) -> dict[int, tuple[int, int, int]]:
-    columns = allocation.c
-    open_ = columns.confirmed_at.is_(None)
-    lapsed = and_(open_, columns.expires_at <= rx.now)
-    waiting = and_(open_, or_(columns.expires_at.is_(None), columns.expires_at > rx.now))
-    query = select(
-        columns.pool,
-        func.count(columns.confirmed_at).label("active"),
-        func.sum(case((waiting, 1), else_=0)).label("waiting"),
-        func.sum(case((lapsed, 1), else_=0)).label("lapsed"),
-    )
-    query = query.where(columns.valid_to.is_(None)).group_by(columns.pool)
-    if numbers is not None:
-        query = query.where(columns.pool.in_(numbers))
-    return {
-        row.pool: (int(row.active), int(row.waiting), int(row.lapsed)) for row in rx.rows(query)
-    }

@@ -98,7 +98,8 @@ def cut(raw: Raw, pool: int, value: int, now: int, subject: str | None) -> None:
 def contains(raw: Raw, pool: int, value: int) -> bool:
     """Say whether a value belongs to the pool at all."""
     row = raw.one(
-        "SELECT last FROM pool_span WHERE pool = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+        "SELECT last FROM pool_span WHERE pool = ? AND first <= ? AND valid_to IS NULL "
+        "ORDER BY first DESC LIMIT 1",
         pool,
         value,
     )

@@ -95,32 +95,85 @@ footprint = Table(
 
 # -- pools ------------------------------------------------------------------------------------------
 
+_KEPT = text("removed IS NULL")
+
+# kinds that a catalog or an engineer declared, beside those of kinds.yaml
+pool_kind = Table(
+    "pool_kind",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("document", Json, nullable=False),
+    Column("declared", Micros, nullable=False),
+)
+
 pool = Table(
     "pool",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("id", String, nullable=False, unique=True),
+    Column("id", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("scope", String, nullable=False),
     Column("domain", String),
+    Column("parent", Integer),
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("quarantine_seconds", Integer, nullable=False),
     Column("reuse", String, nullable=False),
     Column("stripes", Integer, nullable=False, server_default="1"),
+    Column("draining", Integer, nullable=False, server_default="0"),
+    Column("pressure_until", Micros),
+    Column("pressure_reason", String),
     Column("params", Json, nullable=False),
     Column("created", Micros, nullable=False),
-    UniqueConstraint("kind", "scope"),
+    Column("removed", Micros),
     Index("ix_pool_domain", "domain", "first"),
+    Index("ix_pool_parent", "parent"),
+)
+Index("uq_pool_id", pool.c.id, unique=True, sqlite_where=_KEPT, postgresql_where=_KEPT)
+Index(
+    "uq_pool_kind_scope",
+    pool.c.kind,
+    pool.c.scope,
+    unique=True,
+    sqlite_where=_KEPT,
+    postgresql_where=_KEPT,
 )
 
-# what a pool contains; what is between its spans is excluded. Stock is one span per value
+# what a pool contains; what is between its spans is excluded. Stock is one span per value. A span of a band
+# (reserved for callers that name it) keeps its free ranges apart from the pool's
 pool_span = Table(
     "pool_span",
     metadata,
-    Column("pool", Integer, primary_key=True),
-    Column("first", BigInteger, primary_key=True),
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("pool", Integer, nullable=False),
+    Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
+    Column("band", Integer),
+    Column("valid_from", Micros, nullable=False),
+    Column("valid_to", Micros),
+)
+_current("uq_pool_span_first_current", pool_span.c.pool, pool_span.c.first, unique=True)
+
+# free ranges of a band are kept under the negative of its number
+pool_band = Table(
+    "pool_band",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("pool", Integer, nullable=False),
+    Column("name", String, nullable=False),
+    UniqueConstraint("pool", "name"),
+)
+
+# what was done to a pool, and why: shape, policy, declared pressure
+pool_event = Table(
+    "pool_event",
+    metadata,
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("pool", Integer, nullable=False),
+    Column("at", Micros, nullable=False),
+    Column("what", String, nullable=False),
+    Column("details", Json, nullable=False),
+    Index("ix_pool_event_pool", "pool", "row"),
 )
 
 # lo is in no index: moving it forward stays a heap-only update on PostgreSQL
@@ -250,8 +303,11 @@ TABLES: tuple[Table, ...] = (
     instance,
     relation,
     footprint,
+    pool_kind,
     pool,
     pool_span,
+    pool_band,
+    pool_event,
     free_range,
     allocation,
     pool_user,

@@ -92,7 +92,9 @@ class _Import:
         self._tx = tx
         self._topology = topology
         self._nodes = {node.name: node for node in topology.nodes}
-        self._known_pools = set(tx.execute(select(pool_table.c.id)).scalars())
+        self._known_pools = set(
+            tx.execute(select(pool_table.c.id).where(pool_table.c.removed.is_(None))).scalars()
+        )
         self._created = 0
         self._pools: list[str] = []
 

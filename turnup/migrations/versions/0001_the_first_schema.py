@@ -397,27 +397,95 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("scope", sa.String(), nullable=False),
         sa.Column("domain", sa.String(), nullable=True),
+        sa.Column("parent", sa.Integer(), nullable=True),
         sa.Column("first", sa.BigInteger(), nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
         sa.Column("quarantine_seconds", sa.Integer(), nullable=False),
         sa.Column("reuse", sa.String(), nullable=False),
         sa.Column("stripes", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("draining", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("pressure_until", Micros(), nullable=True),
+        sa.Column("pressure_reason", sa.String(), nullable=True),
         sa.Column("params", Json, nullable=False),
         sa.Column("created", Micros(), nullable=False),
+        sa.Column("removed", Micros(), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_pool")),
-        sa.UniqueConstraint("id", name=op.f("uq_pool_id")),
-        sa.UniqueConstraint("kind", "scope", name=op.f("uq_pool_kind_scope")),
     )
     with op.batch_alter_table("pool", schema=None) as batch_op:
         batch_op.create_index("ix_pool_domain", ["domain", "first"], unique=False)
+        batch_op.create_index("ix_pool_parent", ["parent"], unique=False)
+        batch_op.create_index(
+            "uq_pool_id",
+            ["id"],
+            unique=True,
+            sqlite_where=sa.text("removed IS NULL"),
+            postgresql_where=sa.text("removed IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_pool_kind_scope",
+            ["kind", "scope"],
+            unique=True,
+            sqlite_where=sa.text("removed IS NULL"),
+            postgresql_where=sa.text("removed IS NULL"),
+        )
 
     op.create_table(
+        "pool_band",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("pool", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_pool_band")),
+        sa.UniqueConstraint("pool", "name", name=op.f("uq_pool_band_pool_name")),
+    )
+    op.create_table(
+        "pool_event",
+        sa.Column(
+            "row",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("pool", sa.Integer(), nullable=False),
+        sa.Column("at", Micros(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("details", Json, nullable=False),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_pool_event")),
+    )
+    with op.batch_alter_table("pool_event", schema=None) as batch_op:
+        batch_op.create_index("ix_pool_event_pool", ["pool", "row"], unique=False)
+
+    op.create_table(
+        "pool_kind",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("document", Json, nullable=False),
+        sa.Column("declared", Micros(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_pool_kind")),
+    )
+    op.create_table(
         "pool_span",
+        sa.Column(
+            "row",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("pool", sa.Integer(), nullable=False),
         sa.Column("first", sa.BigInteger(), nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pool", "first", name=op.f("pk_pool_span")),
+        sa.Column("band", sa.Integer(), nullable=True),
+        sa.Column("valid_from", Micros(), nullable=False),
+        sa.Column("valid_to", Micros(), nullable=True),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_pool_span")),
     )
+    with op.batch_alter_table("pool_span", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_pool_span_first_current",
+            ["pool", "first"],
+            unique=True,
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+
     op.create_table(
         "pool_user",
         sa.Column(
@@ -899,8 +967,32 @@ def downgrade() -> None:
         )
 
     op.drop_table("pool_user")
+    with op.batch_alter_table("pool_span", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_pool_span_first_current",
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+
     op.drop_table("pool_span")
+    op.drop_table("pool_kind")
+    with op.batch_alter_table("pool_event", schema=None) as batch_op:
+        batch_op.drop_index("ix_pool_event_pool")
+
+    op.drop_table("pool_event")
+    op.drop_table("pool_band")
     with op.batch_alter_table("pool", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_pool_kind_scope",
+            sqlite_where=sa.text("removed IS NULL"),
+            postgresql_where=sa.text("removed IS NULL"),
+        )
+        batch_op.drop_index(
+            "uq_pool_id",
+            sqlite_where=sa.text("removed IS NULL"),
+            postgresql_where=sa.text("removed IS NULL"),
+        )
+        batch_op.drop_index("ix_pool_parent")
         batch_op.drop_index("ix_pool_domain")
 
     op.drop_table("pool")
