@@ -15,11 +15,13 @@ TurnupError
 │   ├── ValueOutsidePool        VALUE_OUTSIDE_POOL 400
 │   ├── DeviceInvalid           DEVICE_INVALID 400
 │   ├── PolicyUnknown           POLICY_UNKNOWN 400
+│   ├── BandUnknown             BAND_UNKNOWN 400
 │   └── TopologyConflict        TOPOLOGY_CONFLICT 400
 └── Conflict
     ├── PoolExists              POOL_EXISTS 409
     ├── PoolOverlap             POOL_OVERLAP 409
     ├── PoolExhausted           POOL_EXHAUSTED 409
+    ├── PoolDraining            POOL_DRAINING 409
     ├── ValueTaken              VALUE_TAKEN 409
     ├── ValueQuarantined        VALUE_QUARANTINED 409
     ├── OwnedByOrder            OWNED_BY_ORDER 409
@@ -123,6 +125,13 @@ class PolicyUnknown(InvalidInput):
     reason = "No such placement policy"
 
 
+class BandUnknown(InvalidInput):
+    """The pool has no reserved band of this name."""
+
+    code = "BAND_UNKNOWN"
+    reason = "The pool has no reserved band of this name"
+
+
 class PoolExists(Conflict):
     """A pool of this kind and scope exists with other content."""
 
@@ -142,6 +151,13 @@ class PoolExhausted(Conflict):
 
     code = "POOL_EXHAUSTED"
     reason = "No value of the pool is free"
+
+
+class PoolDraining(Conflict):
+    """The pool is being emptied and gives nothing new."""
+
+    code = "POOL_DRAINING"
+    reason = "The pool is being emptied and gives nothing new"
 
 
 class ValueTaken(Conflict):

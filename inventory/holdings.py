@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, or_, select
 
 from inventory.cause import NO_CAUSE, Cause, cause_of
 from inventory.kinds import render
-from inventory.raw import Raw, loads
+from inventory.raw import Raw, Row, loads, params_of
 from inventory.tables import allocation as table
 from inventory.tables import pool as pool_table
 from inventory.types import from_micros
@@ -49,6 +49,9 @@ class PoolRow:
     scope: str
     quarantine_seconds: int
     params: Mapping[str, Any]
+    draining: bool = False
+    pressure_until: int | None = None
+    pressure_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +95,25 @@ class Held:
         )
 
 
-_LOCATE = (
-    "SELECT p.number, p.id, p.kind, p.scope, p.quarantine_seconds, p.params, "
+_POOL = (
+    "p.number, p.id, p.kind, p.scope, p.quarantine_seconds, {text:p.params}, p.draining, "
+    "p.pressure_until, p.pressure_reason, "
+)
+_POOL_WIDTH = 9
+_VALUE = (
     "a.id, a.value, a.owner, a.subject, a.valid_from, a.confirmed_at, a.expires_at, a.reason, "
-    "a.order_id, a.item_id, a.layer FROM pool p LEFT JOIN allocation a "
+    "a.order_id, a.item_id, a.layer "
+)
+_LOCATE = (
+    f"SELECT {_POOL}{_VALUE}FROM pool p LEFT JOIN allocation a "
     "ON a.pool = p.number AND a.owner = ? AND a.valid_to IS NULL "
     "WHERE p.kind = ? AND p.scope = ? AND p.removed IS NULL ORDER BY a.ordinal"
 )
-_HELD = (
-    "SELECT p.number, p.id, p.kind, p.scope, p.quarantine_seconds, p.params, "
-    "a.id, a.value, a.owner, a.subject, a.valid_from, a.confirmed_at, a.expires_at, a.reason, "
-    "a.order_id, a.item_id, a.layer FROM allocation a JOIN pool p ON p.number = a.pool "
-)
+_HELD = f"SELECT {_POOL}{_VALUE}FROM allocation a JOIN pool p ON p.number = a.pool "
 _OF_OWNER = _HELD + "WHERE a.owner = ? AND a.valid_to IS NULL ORDER BY a.pool, a.ordinal {lock:a}"
 _LAPSED = _HELD + "WHERE a.expires_at <= ? AND a.valid_to IS NULL AND a.confirmed_at IS NULL "
 _ORDERED = "ORDER BY a.pool, a.value {skip:a}"
-_POOL_WIDTH = 6
+_MANY = 400
 
 
 def locate(raw: Raw, kind: str, scope: str, owner: str) -> tuple[PoolRow, tuple[Held, ...]] | None:
@@ -117,6 +123,67 @@ def locate(raw: Raw, kind: str, scope: str, owner: str) -> tuple[PoolRow, tuple[
         return None
     pool = _pool(rows[0])
     return pool, tuple(_held(pool, row) for row in rows if row[_POOL_WIDTH] is not None)
+
+
+def locate_many(
+    raw: Raw, pool_ids: Sequence[str], owners: Sequence[str]
+) -> tuple[dict[str, PoolRow], dict[tuple[int, str], list[Held]]]:
+    """Return the pools by id, and what these owners hold of them by (pool number, owner), in few round trips."""
+    if len(pool_ids) * len(owners) <= _FEW:
+        return _located(_together(raw, pool_ids, owners))
+    pools, held = _located(
+        row
+        for chunk in _chunks(pool_ids)
+        for row in raw.all(f"SELECT {_POOL}{_NO_VALUE}FROM pool p WHERE {_named(chunk)}", *chunk)
+    )
+    numbers = {pool.number: pool for pool in pools.values()}
+    for chunk in _chunks(owners):
+        marks = ", ".join("?" * len(chunk))
+        rows = raw.all(
+            f"SELECT a.pool, {_VALUE}FROM allocation a WHERE a.owner IN ({marks}) "
+            "AND a.valid_to IS NULL ORDER BY a.pool, a.ordinal",
+            *chunk,
+        )
+        for number, *row in rows:
+            if number in numbers:
+                one = _held(numbers[number], (None,) * _POOL_WIDTH + tuple(row))
+                held.setdefault((number, one.owner), []).append(one)
+    return pools, held
+
+
+_FEW = 64
+_NO_VALUE = ", ".join(["NULL"] * 11) + " "
+
+
+def _together(raw: Raw, pool_ids: Sequence[str], owners: Sequence[str]) -> Sequence[Row]:
+    marks = ", ".join("?" * len(owners))
+    return raw.all(
+        f"SELECT {_POOL}{_VALUE}FROM pool p LEFT JOIN allocation a ON a.pool = p.number "
+        f"AND a.owner IN ({marks}) AND a.valid_to IS NULL WHERE {_named(pool_ids)} ORDER BY a.ordinal",
+        *owners,
+        *pool_ids,
+    )
+
+
+def _located(
+    rows: Iterable[Row],
+) -> tuple[dict[str, PoolRow], dict[tuple[int, str], list[Held]]]:
+    pools: dict[str, PoolRow] = {}
+    held: dict[tuple[int, str], list[Held]] = {}
+    for row in rows:
+        pool = pools.get(row[1]) or pools.setdefault(row[1], _pool(row))
+        if row[_POOL_WIDTH] is not None:
+            one = _held(pool, row)
+            held.setdefault((pool.number, one.owner), []).append(one)
+    return pools, held
+
+
+def _named(pool_ids: Sequence[str]) -> str:
+    return f"p.id IN ({', '.join('?' * len(pool_ids))}) AND p.removed IS NULL"
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _MANY] for start in range(0, len(names), _MANY))
 
 
 def held_by(raw: Raw, owner: str) -> tuple[Held, ...]:
@@ -230,8 +297,10 @@ def _state(row: RowMapping, moment: datetime) -> State:
 
 
 def _pool(row: tuple[Any, ...]) -> PoolRow:
-    number, id_, kind, scope, quarantine, params = row[:_POOL_WIDTH]
-    return PoolRow(number, id_, kind, scope, quarantine, loads(params))
+    number, id_, kind, scope, quarantine, params, draining, until, why = row[:_POOL_WIDTH]
+    return PoolRow(
+        number, id_, kind, scope, quarantine, params_of(params), bool(draining), until, why
+    )
 
 
 def _held(pool: PoolRow, row: tuple[Any, ...]) -> Held:

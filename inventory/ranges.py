@@ -16,21 +16,32 @@ __all__ = [
     "Held",
     "Refused",
     "add",
-    "contains",
     "cut",
+    "end_quarantine",
     "exhausted",
     "explain",
     "give_back",
     "holder",
     "lapsed",
+    "longest_resting",
     "lowest",
     "reuse",
+    "shelf_of",
+    "shelf_of_band",
     "tidy",
 ]
 
 _NEXT = (
     "SELECT id, lo, hi FROM free_range WHERE pool = ? AND free_at <= ? ORDER BY free_at, hi LIMIT 1"
 )
+
+
+# the usual case in one statement: the range has more than the value that is taken
+_STEP = (
+    "UPDATE free_range SET lo = lo + 1 WHERE id = (SELECT id FROM free_range WHERE pool = ? AND free_at <= ? "
+    "ORDER BY free_at, hi LIMIT 1) AND lo < hi RETURNING lo"
+)
+_RESTING = "SELECT id, lo, hi, free_at FROM free_range WHERE pool = ? AND free_at > ? ORDER BY free_at, hi LIMIT 1"
 
 
 class Refused(Exception):
@@ -41,12 +52,16 @@ class Refused(Exception):
         self.quarantined_until = quarantined_until
 
 
-def lowest(raw: Raw, pool: int, now: int, count: int) -> list[int] | None:
+def lowest(raw: Raw, shelf: int, now: int, count: int) -> list[int] | None:
     """Take up to `count` values from the first free range: fresh space first, then the longest released."""
-    row = raw.one(_NEXT + " {skip}", pool, now)
+    if not raw.waits and count == 1:
+        row = raw.one(_STEP, shelf, now)
+        if row is not None:
+            return [row[0] - 1]
+    row = raw.one(_NEXT + " {skip}", shelf, now)
     if row is None and raw.waits:
         # all ranges are locked by others: wait for one; and look once more, for what it left was not in the snapshot
-        row = raw.one(_NEXT + " {lock}", pool, now) or raw.one(_NEXT + " {lock}", pool, now)
+        row = raw.one(_NEXT + " {lock}", shelf, now) or raw.one(_NEXT + " {lock}", shelf, now)
     if row is None:
         return None
     id_, lo, hi = row
@@ -56,6 +71,21 @@ def lowest(raw: Raw, pool: int, now: int, count: int) -> list[int] | None:
     else:
         raw.run("UPDATE free_range SET lo = ? WHERE id = ?", last + 1, id_)
     return list(range(lo, last + 1))
+
+
+def longest_resting(raw: Raw, shelf: int, now: int) -> tuple[int, int] | None:
+    """Take the value whose quarantine ends soonest, before it ends; return it and when it would have ended."""
+    row = raw.one(_RESTING + " {skip}", shelf, now)
+    if row is None and raw.waits:
+        row = raw.one(_RESTING + " {lock}", shelf, now)
+    if row is None:
+        return None
+    id_, lo, hi, free_at = row
+    if lo == hi:
+        raw.run("DELETE FROM free_range WHERE id = ?", id_)
+    else:
+        raw.run("UPDATE free_range SET lo = ? WHERE id = ?", lo + 1, id_)
+    return lo, free_at
 
 
 def reuse(raw: Raw, pool: int, subject: str, now: int) -> int | None:
@@ -70,16 +100,15 @@ def reuse(raw: Raw, pool: int, subject: str, now: int) -> int | None:
     if row is None:
         return None
     raw.run("DELETE FROM free_range WHERE id = ?", row[0])
-    _end_quarantine(raw, pool, row[1], now)
     return int(row[1])
 
 
-def cut(raw: Raw, pool: int, value: int, now: int, subject: str | None) -> None:
-    """Take one given value. Raises Refused."""
-    row = _around(raw, pool, value)
+def cut(raw: Raw, shelf: int, value: int, now: int, subject: str | None) -> bool:
+    """Take one given value; say whether it rested (for this same subject). Raises Refused."""
+    row = _around(raw, shelf, value)
     if row is None and raw.waits:
         # a concurrent split can hide the part that holds the value from this snapshot, never show a wrong one
-        row = _around(raw, pool, value)
+        row = _around(raw, shelf, value)
     if row is None:
         raise Refused(None)
     id_, lo, hi, free_at, whose = row
@@ -90,25 +119,37 @@ def cut(raw: Raw, pool: int, value: int, now: int, subject: str | None) -> None:
     else:
         raw.run("UPDATE free_range SET lo = ? WHERE id = ?", value + 1, id_)
     if lo < value:
-        _insert(raw, pool, lo, value - 1, free_at, whose)
-    if free_at > now:
-        _end_quarantine(raw, pool, value, now)
+        _insert(raw, shelf, lo, value - 1, free_at, whose)
+    return bool(free_at > now)
 
 
-def contains(raw: Raw, pool: int, value: int) -> bool:
-    """Say whether a value belongs to the pool at all."""
+def shelf_of(raw: Raw, pool: int, value: int) -> int | None:
+    """Return under which number a value's free range is kept: the pool's, or its band's; None: not in the pool."""
     row = raw.one(
-        "SELECT last FROM pool_span WHERE pool = ? AND first <= ? AND valid_to IS NULL "
+        "SELECT last, band FROM pool_span WHERE pool = ? AND first <= ? AND valid_to IS NULL "
         "ORDER BY first DESC LIMIT 1",
         pool,
         value,
     )
-    return row is not None and value <= row[0]
+    if row is None or value > row[0]:
+        return None
+    return pool if row[1] is None else -int(row[1])
+
+
+def shelf_of_band(raw: Raw, pool: int, band: str) -> int | None:
+    """Return under which number the free ranges of a band are kept; None: the pool has no such band."""
+    row = raw.one("SELECT number FROM pool_band WHERE pool = ? AND name = ?", pool, band)
+    return None if row is None else -int(row[0])
 
 
 def add(raw: Raw, pool: int, value: int, free_at: int, subject: str | None) -> None:
-    """Give one value back, to be free at an instant (0: at once, before all others)."""
-    _insert(raw, pool, value, value, free_at, subject)
+    """Give one value back, to be free at an instant (0: at once, before all others).
+
+    A value that has been taken out of the pool meanwhile has no place to go back to.
+    """
+    shelf = shelf_of(raw, pool, value)
+    if shelf is not None:
+        _insert(raw, shelf, value, value, free_at, subject)
 
 
 def give_back(raw: Raw, pool: int, values: Sequence[int]) -> None:
@@ -126,7 +167,8 @@ def tidy(raw: Raw, now: int) -> int:
     # one pool's ranges come together, and only of pools that have something to join
     rows = raw.all(
         "SELECT a.id, a.lo, a.hi, a.free_at, a.pool, p.reuse, p.stripes FROM free_range a "
-        "JOIN pool p ON p.number = a.pool WHERE a.free_at <= ? AND a.pool IN "
+        "LEFT JOIN pool_band b ON b.number = -a.pool "
+        "JOIN pool p ON p.number = coalesce(b.pool, a.pool) WHERE a.free_at <= ? AND a.pool IN "
         "(SELECT pool FROM free_range WHERE free_at <= ? GROUP BY pool HAVING count(*) > 1) "
         "ORDER BY a.pool, a.hi {skip:a}",
         now,
@@ -159,9 +201,16 @@ def _join(raw: Raw, rows: Sequence[Row], *, keep_apart: bool, striped: bool) -> 
     return saved
 
 
-def exhausted(raw: Raw, pool: int, id: str, wanted: int, free: int) -> PoolExhausted:  # noqa: A002
+def exhausted(
+    raw: Raw,
+    shelf: int,
+    id: str,  # noqa: A002
+    now: int,
+    wanted: int,
+    free: int,
+) -> PoolExhausted:
     """Return the error for a pool that has too few values, saying when the next one comes free."""
-    row = raw.one("SELECT min(free_at) FROM free_range WHERE pool = ? AND free_at > 0", pool)
+    row = raw.one("SELECT min(free_at) FROM free_range WHERE pool = ? AND free_at > ?", shelf, now)
     soon = None if row is None or row[0] is None else _when(row[0])
     more = f" The next one leaves quarantine at {soon}." if soon else ""
     return PoolExhausted(
@@ -226,7 +275,8 @@ def _insert(raw: Raw, pool: int, lo: int, hi: int, free_at: int, subject: str | 
     )
 
 
-def _end_quarantine(raw: Raw, pool: int, value: int, now: int) -> None:
+def end_quarantine(raw: Raw, pool: int, value: int, now: int) -> None:
+    """Note in the history of a value that its rest ended before its time."""
     raw.run(
         "UPDATE allocation SET quarantine_until = ? WHERE pool = ? AND value = ? "
         "AND valid_to IS NOT NULL AND quarantine_until > ?",

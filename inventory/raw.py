@@ -7,8 +7,9 @@ worth saving only where every order passes: the allocator.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from functools import cache
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from inventory.errors import Contention
@@ -20,7 +21,7 @@ _LOST_RACE = frozenset({"40P01", "40001"})
 
 
 class Raw:
-    """The raw cursor of a transaction. Texts use `?`, `{lock}` and `{skip}` (`{lock:a}`: of table a only)."""
+    """The raw cursor of a transaction. Texts use `?`, `{lock}`, `{skip}` (`{lock:a}`: of table a only), `{text:column}` (JSON as text)."""
 
     def __init__(self, rx: Rx) -> None:
         self._cursor = rx.cursor()
@@ -45,6 +46,19 @@ class Raw:
         rows: Sequence[Row] = self._cursor.fetchall()
         return rows
 
+    def insert(self, table: str, columns: str, types: Sequence[str], rows: Sequence[Row]) -> int:
+        """Insert rows, leaving out those that a unique index refuses; return how many were inserted."""
+        if not self.waits:
+            marks = ", ".join("?" * len(types))
+            sql = f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+            self._cursor.executemany(sql, rows)
+            return int(self._cursor.rowcount)
+        arrays = ", ".join(f"?::{name}[]" for name in types)
+        sql = (
+            f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"
+        )
+        return self.run(sql, *(list(column) for column in zip(*rows, strict=True)))
+
     def _execute(self, sql: str, params: tuple[object, ...]) -> None:
         try:
             self._cursor.execute(_text(sql, self._dialect), params)
@@ -61,6 +75,13 @@ def loads(stored: Any) -> Any:
     return json.loads(stored) if isinstance(stored, str) else stored
 
 
+@lru_cache(maxsize=4096)
+def params_of(stored: str) -> Mapping[str, Any]:
+    """Return a pool's parameters, selected as `{text:…}`: the same few texts come again and again."""
+    found: Mapping[str, Any] = json.loads(stored)
+    return found
+
+
 _LOCKS = {
     "{lock}": "FOR UPDATE",
     "{skip}": "FOR UPDATE SKIP LOCKED",
@@ -69,8 +90,12 @@ _LOCKS = {
 }
 
 
-@cache
+_TEXT = re.compile(r"\{text:([a-z.]+)\}")
+
+
+@lru_cache(maxsize=1024)
 def _text(sql: str, dialect: str) -> str:
     for word, clause in _LOCKS.items():
         sql = sql.replace(word, "" if dialect == "sqlite" else clause)
+    sql = _TEXT.sub(r"\1" if dialect == "sqlite" else r"\1::text", sql)
     return sql if dialect == "sqlite" else sql.replace("?", "%s")

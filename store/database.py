@@ -7,32 +7,56 @@ connection of the pool. `dry_run()` is a write transaction that is always rolled
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, create_engine, event
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    PoolProxiedConnection,
+    Row,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
 
 from store.clock import Clock, SystemClock
 from store.locks import DatabaseLock
 
 DialectName = Literal["sqlite", "postgresql"]
+Synchronous = Literal["FULL", "NORMAL"]
+SYNCHRONOUS: Synchronous = "FULL"
 Params = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class Rx:
     """A reading transaction: SQLAlchemy Core and the raw cursor on one connection."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self.connection = connection
+    def __init__(self, driver: PoolProxiedConnection, engine: Engine, clock: Clock) -> None:
+        self._driver = driver
+        self._core: Connection | None = None
+        self.engine = engine
         self.clock = clock
+
+    @property
+    def connection(self) -> Connection:
+        """Return SQLAlchemy's connection, made when first asked for: hot paths do without."""
+        if self._core is None:
+            self._core = Connection(self.engine, self._driver)
+            # without begin() SQLAlchemy does not know of work done on the raw cursor, and commit() lost it
+            self._core.begin()
+        return self._core
 
     @property
     def dialect(self) -> DialectName:
         """Return which store this is."""
-        return "sqlite" if self.connection.dialect.name == "sqlite" else "postgresql"
+        return "sqlite" if self.engine.dialect.name == "sqlite" else "postgresql"
 
     @property
     def now(self) -> datetime:
@@ -57,14 +81,24 @@ class Rx:
 
     def cursor(self) -> Any:
         """Return a raw DB-API cursor on the same connection and transaction (hot paths only)."""
-        return self.connection.connection.cursor()
+        return self._driver.cursor()
+
+    def close(self) -> None:
+        """Roll back what is not committed, and give the connection back (called by `Database`)."""
+        if self._core is not None:
+            self._core.close()
+            return
+        try:
+            self._driver.rollback()
+        finally:
+            self._driver.close()
 
 
 class Tx(Rx):
     """A writing transaction; what was registered by `after_commit` runs once it is durable."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        super().__init__(connection, clock)
+    def __init__(self, driver: PoolProxiedConnection, engine: Engine, clock: Clock) -> None:
+        super().__init__(driver, engine, clock)
         self._after_commit: list[Callable[[], None]] = []
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -79,7 +113,10 @@ class Tx(Rx):
 
     def commit(self) -> None:
         """Make it durable (called by `Database.write`, and nobody else)."""
-        self.connection.commit()
+        if self._core is not None:
+            self._core.commit()
+        else:
+            self._driver.commit()
 
     def run_after_commit(self) -> None:
         """Run the registered actions, in order."""
@@ -90,19 +127,36 @@ class Tx(Rx):
 class Database:
     """A SQLite file or a PostgreSQL database.
 
+    Args:
+        url: `sqlite:///FILE` or `postgresql://…`.
+        clock: where its transactions get the time from.
+        exclusive: no other process may have it open for writing.
+        synchronous: SQLite's promise at a power cut: FULL, every commit is on the disk; NORMAL, the last may be
+            lost, the file stays sound. A killed process loses nothing with either.
+
     Raises:
         DatabaseInUse: `exclusive` was asked for and another process has it open for writing.
 
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None, exclusive: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        exclusive: bool = False,
+        synchronous: Synchronous | None = None,
+    ) -> None:
         self.url = url
         self.clock: Clock = clock or SystemClock()
         self._sqlite = make_url(url).get_backend_name() == "sqlite"
         self._lock = DatabaseLock(url) if exclusive else None
         if self._lock:
             self._lock.acquire()
-        self.engine = _engine(url)
+        if self._sqlite:
+            self.engine = self._readers = _sqlite_engine(url, synchronous or SYNCHRONOUS)
+        else:
+            self.engine, self._readers = _postgres_writers(url), _postgres_readers(url)
         self._writer: AbstractContextManager[Any] = (
             threading.RLock() if self._sqlite else nullcontext()
         )
@@ -114,9 +168,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Rx]:
-        """Open a reading transaction (a snapshot on SQLite, READ COMMITTED on PostgreSQL)."""
-        with self.engine.connect() as connection:
-            yield Rx(connection, self.clock)
+        """Open a reading transaction: one snapshot on both stores, whatever is written meanwhile."""
+        driver = self._readers.raw_connection()
+        rx = Rx(driver, self._readers, self.clock)
+        try:
+            if self._sqlite:
+                rx.cursor().execute("BEGIN")
+            yield rx
+        finally:
+            rx.close()
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
@@ -135,26 +195,19 @@ class Database:
     def close(self) -> None:
         """Close all connections and give the lock back."""
         self.engine.dispose()
+        self._readers.dispose()
         if self._lock:
             self._lock.release()
 
     @contextmanager
     def _open(self) -> Iterator[Tx]:
-        with self.engine.connect() as connection:
-            # without begin() SQLAlchemy does not know of work done on the raw cursor, and commit() lost it
-            connection.begin()
+        tx = Tx(self.engine.raw_connection(), self.engine, self.clock)
+        try:
             if self._sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                yield Tx(connection, self.clock)
-            finally:
-                connection.rollback()
-
-
-def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() == "sqlite":
-        return _sqlite_engine(url)
-    return create_engine(engine_url(url), pool_size=10, max_overflow=20, pool_pre_ping=True)
+                tx.cursor().execute("BEGIN IMMEDIATE")
+            yield tx
+        finally:
+            tx.close()
 
 
 def engine_url(url: str) -> str:
@@ -162,7 +215,46 @@ def engine_url(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-def _sqlite_engine(url: str) -> Engine:
+def _postgres_writers(url: str) -> Engine:
+    """Return the connections that write.
+
+    A statement prepared while its tables were empty keeps the sequential scan it was planned with, and its cost
+    grows with the tables: those who write small things by key never scan.
+    """
+    options = {"options": "-c enable_seqscan=off"}
+    return _watched(create_engine(engine_url(url), **_POOL, connect_args=options))
+
+
+def _postgres_readers(url: str) -> Engine:
+    """Return the connections that read: counts made by several queries must be of one moment."""
+    return _watched(create_engine(engine_url(url), **_POOL, isolation_level="REPEATABLE READ"))
+
+
+_POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 10}
+_IDLE_S = 0.5
+
+
+def _watched(engine: Engine) -> Engine:
+    """Try a connection before use, but only one that was idle: a round trip per transaction is a lot."""
+
+    @event.listens_for(engine, "checkin")
+    def _left(_connection: Any, record: Any) -> None:
+        record.info["left"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _try(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("left", time.monotonic()) < _IDLE_S:
+            return
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except Exception as error:
+            raise DisconnectionError from error
+
+    return engine
+
+
+def _sqlite_engine(url: str, synchronous: Synchronous) -> Engine:
     engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
@@ -171,7 +263,7 @@ def _sqlite_engine(url: str) -> Engine:
         connection.isolation_level = None
         for pragma in (
             "journal_mode=WAL",
-            "synchronous=NORMAL",
+            f"synchronous={synchronous}",
             "busy_timeout=30000",
             "foreign_keys=ON",
         ):

@@ -151,7 +151,7 @@ def _queue(tx: Tx, api: str, body: Doc, subject: str) -> None:
 
 
 def _ring(tx: Tx, ids: Sequence[str]) -> None:
-    bell = doorbell(tx.connection.engine)
+    bell = doorbell(tx.engine)
     tx.after_commit(lambda: bell.ring(ids))
 
 
