@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 
+from inventory import ranges
 from inventory.raw import Raw
 from inventory.taking import COLUMNS, Terms, Wish
 
@@ -28,15 +29,13 @@ _REST = (
     "SELECT w.pool, f.lo, w.owner, 0, w.subject, ?::bigint, ?::bigint, ?::bigint, w.reason, "
     "?::text, ?::text, ?::text FROM f JOIN w ON w.nth = f.nth "
     "ON CONFLICT DO NOTHING RETURNING pool, value) "
-    "SELECT w.nth, written.value FROM written JOIN w ON w.pool = written.pool"
+    "SELECT f.nth, f.lo, written.value FROM f JOIN w ON w.nth = f.nth "
+    "LEFT JOIN written ON written.pool = w.pool"
 )
 
 
 def take_firsts(raw: Raw, wanted: Sequence[tuple[int, Wish]], terms: Terms) -> list[int | None]:
-    """Take one value for each (pool number, wish), numbers ascending; None where it needs another way.
-
-    A value whose row could not be written (another holds it against all ranges) stays out of the free space.
-    """
+    """Take one value for each (pool number, wish), numbers ascending; None where it needs another way."""
     found: list[int | None] = [None] * len(wanted)
     params: list[object] = []
     for number, _ in wanted:
@@ -47,17 +46,21 @@ def take_firsts(raw: Raw, wanted: Sequence[tuple[int, Wish]], terms: Terms) -> l
     cause = terms.cause
     params += [terms.now, terms.confirmed_at, terms.expires_at]
     params += [cause.order_id, cause.item_id, cause.layer]
-    for nth, value in raw.all(_statement(len(wanted)), *params):
-        found[nth] = value
+    for nth, value, written in raw.all(_statement(len(wanted)), *params):
+        found[nth] = written
+        number = wanted[nth][0]
+        if written is None and ranges.holder(raw, number, value) is None:
+            # the same owner was first in another transaction; nobody got this value
+            ranges.give_back(raw, number, [value])
     return found
 
 
 @cache
 def _statement(count: int) -> str:
-    ranges = [_RANGE.format(n=n, after=_AFTER.format(n=n - 1) if n else "") for n in range(count)]
+    firsts = [_RANGE.format(n=n, after=_AFTER.format(n=n - 1) if n else "") for n in range(count)]
     together = " UNION ALL ".join(f"SELECT * FROM f{n}" for n in range(count))
     wishes = ", ".join(_WISH.format(n=n) for n in range(count))
     return (
-        f"WITH {', '.join(ranges)}, f AS ({together}), "
+        f"WITH {', '.join(firsts)}, f AS ({together}), "
         f"w (nth, pool, owner, subject, reason) AS (VALUES {wishes}), {_REST}"
     )
