@@ -299,6 +299,65 @@ device = Table(
     Column("changed", Instant, nullable=False),
 )
 
+# -- sources of truth -------------------------------------------------------------------------------
+
+# where records come from and allocations are written back to; the token is only named
+source = Table(
+    "source",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("token_ref", String, nullable=False),
+    Column("ca_path", String),
+    Column("insecure", Integer, nullable=False, server_default="0"),
+    Column("rules", Json, nullable=False),
+    Column("mark", String, nullable=False),
+    Column("run", Integer, nullable=False, server_default="0"),
+    Column("report", Json),
+    Column("created", Micros, nullable=False),
+)
+
+# what an object of theirs is to us: a pool, a value it holds, a part it keeps from a pool, a device
+source_object = Table(
+    "source_object",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("collection", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("pool", Integer),
+    Column("value", BigInteger),
+    Column("details", Json, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Index("ix_source_object_pool", "pool", "value"),
+    Index("ix_source_object_seen", "source", "seen"),
+)
+
+# what should be written about a value (wanted) and what has been (written); one row per value keeps the order
+source_change = Table(
+    "source_change",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("source", String, nullable=False),
+    Column("pool", Integer, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("wanted", String, nullable=False),
+    Column("until", Micros),
+    Column("written", String),
+    Column("object", String),
+    Column("state", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", Micros, nullable=False),
+    Column("code", String),
+    Column("message", String),
+    Column("changed", Micros, nullable=False),
+    UniqueConstraint("source", "pool", "value"),
+    Index("ix_source_change_state", "source", "state", "due"),
+)
+
 TABLES: tuple[Table, ...] = (
     instance,
     relation,
@@ -314,4 +373,7 @@ TABLES: tuple[Table, ...] = (
     node,
     edge,
     device,
+    source,
+    source_object,
+    source_change,
 )
