@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import RowMapping, or_, select
 
 from inventory.registry import natural
 from inventory.relations import chunks
 from inventory.tables import edge, node
+from inventory.temporal import valid_at
 from store import Rx
 
 EDGE_ROLE = "bng"
@@ -51,19 +53,19 @@ class Cable:
     port_id: str
 
 
-def reachable(rx: Rx, place: str) -> list[Reach]:
+def reachable(rx: Rx, place: str, at: datetime | None = None) -> list[Reach]:
     """Return the access ports that a place is connected with, in natural order; none for an unknown place.
 
-    `place` is the place's id, or its name in the topology.
+    `place` is the place's id, or its name in the topology; `at` a past time.
     """
-    start = place_id(rx, place)
+    start = place_id(rx, place, at)
     if start is None:
         return []
     found: list[Reach] = []
     paths: dict[str, tuple[str, ...]] = {start: (start,)}
     frontier = {start}
     while frontier:
-        reached = [(a, b) for a, b in neighbours(rx, frontier) if b.id not in paths]
+        reached = [(a, b) for a, b in neighbours(rx, frontier, at) if b.id not in paths]
         for origin, peer in reached:
             paths.setdefault(peer.id, (*paths[origin], peer.id))
         peers = {peer.id: peer for _, peer in reached}
@@ -89,10 +91,12 @@ def route_over(wiring: Wiring, device: str) -> tuple[Hop, ...]:
     return walk(wiring, device, EDGE_ROLE)
 
 
-def place_id(rx: Rx, place: str) -> str | None:
+def place_id(rx: Rx, place: str, at: datetime | None = None) -> str | None:
     """Return the id of a place given by id or name."""
     query = select(node.c.id).where(
-        node.c.kind == "place", or_(node.c.id == place, node.c.name == place)
+        node.c.kind == "place",
+        or_(node.c.id == place, node.c.name == place),
+        valid_at(node.c, at),
     )
     found: str | None = rx.scalar(query.order_by(node.c.id != place))
     return found
@@ -164,6 +168,7 @@ def _cables(rx: Rx, devices: list[str] | None) -> list[Cable]:
             .join(theirs, there == theirs.c.id)
             .join(owner, owner.c.id == theirs.c.parent)
             .where(mine.c.kind == "port", theirs.c.kind == "port")
+            .where(*(part.c.valid_to.is_(None) for part in (mine, theirs, owner, edge)))
         )
         if devices is not None:
             query = query.where(mine.c.parent.in_(devices))
@@ -198,14 +203,17 @@ class Peer:
     technology: str | None
 
 
-def neighbours(rx: Rx, origins: Collection[str]) -> list[tuple[str, Peer]]:
+def neighbours(
+    rx: Rx, origins: Collection[str], at: datetime | None = None
+) -> list[tuple[str, Peer]]:
     """Return the nodes connected with any of these, each with the one it was reached from, in order."""
     found: list[tuple[str, Peer]] = []
     for chunk in chunks(sorted(origins)):
         for here, there in ((edge.c.a, edge.c.b), (edge.c.b, edge.c.a)):
             query = select(here.label("origin"), node.c.id, node.c.kind, node.c.parent)
             query = query.add_columns(node.c.technology).join(node, node.c.id == there)
-            rows = rx.execute(query.where(here.in_(chunk))).mappings()
+            query = query.where(here.in_(chunk), valid_at(edge.c, at), valid_at(node.c, at))
+            rows = rx.execute(query).mappings()
             found += [(row["origin"], _peer(row)) for row in rows]
     return sorted(found, key=lambda pair: (pair[0], natural(pair[1].id)))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from inventory.registry import (
     AdminState,
     Device,
+    DeviceVersion,
     Link,
     Port,
     devices,
     get,
+    history,
     links,
     patch,
     ports,
@@ -20,6 +22,7 @@ from inventory.topology import ImportReport, TopologyImport, TopologyNode, impor
 __all__ = [
     "AdminState",
     "Device",
+    "DeviceVersion",
     "ImportReport",
     "Link",
     "Port",
@@ -27,6 +30,7 @@ __all__ = [
     "TopologyNode",
     "devices",
     "get",
+    "history",
     "import_topology",
     "links",
     "patch",

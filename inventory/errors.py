@@ -25,6 +25,7 @@ TurnupError
     ├── ValueTaken              VALUE_TAKEN 409
     ├── ValueQuarantined        VALUE_QUARANTINED 409
     ├── OwnedByOrder            OWNED_BY_ORDER 409
+    ├── LifecycleInvalid        LIFECYCLE_INVALID 409
     ├── Contention              CONTENTION 409 (transient)
     └── NoAccessPath            NO_ACCESS_PATH 409
 """
@@ -179,6 +180,13 @@ class OwnedByOrder(Conflict):
 
     code = "OWNED_BY_ORDER"
     reason = "The value belongs to an order"
+
+
+class LifecycleInvalid(Conflict):
+    """A resource cannot go from its present state to the wanted one."""
+
+    code = "LIFECYCLE_INVALID"
+    reason = "The resource's life does not go that way"
 
 
 class Contention(Conflict):

@@ -1,57 +1,80 @@
-"""Which nodes of the connectivity graph a resource stands on, read off its own values.
+"""Which nodes of the connectivity graph a resource stands on, read off its own values, with history.
 
-A resource that carries `ponPort: olt-east-07/pon1` stands on that port, whoever wrote it: impact needs
-no relation that a catalog might forget.
+A resource that carries `ponPort: olt-east-07/pon1` stands on that port, whoever wrote it, and one that holds an
+address of the pool of `bng-1` stands on that BNG: impact needs no relation that a catalog might forget. Its line
+is kept with it, so that the customers behind a node are counted in one index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select, update
 
+from inventory import lifecycle
 from inventory.relations import chunks
 from inventory.tables import footprint, node
+from inventory.temporal import halves
 from store import Rx, Tx
 
+_HELD = ("scope", "sharedBy")
 
-def refresh(tx: Tx, instance: str, characteristics: Mapping[str, Any]) -> None:
-    """Record the nodes that a resource's present characteristics name."""
-    named = _known(tx, {value for value in characteristics.values() if isinstance(value, str)})
-    before = {
-        row.node
-        for row in tx.rows(select(footprint.c.node).where(footprint.c.instance == instance))
-    }
-    gone = before - named
+
+def refresh(
+    tx: Tx, instance: str, *, state: str, line: str | None, values: Collection[str]
+) -> None:
+    """Record the nodes that a resource's present values name; what has ended stands nowhere."""
+    named = set() if lifecycle.gone(state) else _known(tx, set(values))
+    query = select(footprint.c.node, footprint.c.line).where(
+        footprint.c.instance == instance, footprint.c.valid_to.is_(None)
+    )
+    before = {(row.node, row.line) for row in tx.rows(query)}
+    wanted = {(name, line) for name in named}
+    gone = sorted(name for name, _ in before - wanted)
     if gone:
-        which = (footprint.c.instance == instance) & footprint.c.node.in_(sorted(gone))
-        tx.execute(delete(footprint).where(which))
-    rows = [{"instance": instance, "node": name} for name in sorted(named - before)]
+        ended = update(footprint).where(
+            footprint.c.instance == instance,
+            footprint.c.node.in_(gone),
+            footprint.c.valid_to.is_(None),
+        )
+        tx.execute(ended.values(valid_to=tx.now))
+    rows = [
+        {"instance": instance, "node": name, "line": line, "valid_from": tx.now}
+        for name, _ in sorted(wanted - before, key=str)
+    ]
     if rows:
         tx.execute(insert(footprint), rows)
 
 
-def standing_on(rx: Rx, nodes: Collection[str]) -> set[str]:
-    """Return the ids of the resources that stand on any of these nodes."""
-    found: set[str] = set()
-    for chunk in chunks(sorted(nodes)):
-        query = select(footprint.c.instance).where(footprint.c.node.in_(chunk))
-        found |= {row.instance for row in rx.rows(query)}
-    return found
+def named_by(characteristics: Mapping[str, Any], body: Mapping[str, Any]) -> set[str]:
+    """Return the texts by which a resource may name a node: its values, where what it holds is from, and shared by."""
+    held = [one for one in (body.get("allocations") or {}).values() if isinstance(one, Mapping)]
+    texts = [*characteristics.values(), *(one.get(name) for one in held for name in _HELD)]
+    return {text for text in texts if isinstance(text, str)}
 
 
-def of(rx: Rx, instances: Collection[str]) -> set[str]:
-    """Return the nodes that any of these resources stands on."""
-    found: set[str] = set()
-    for chunk in chunks(sorted(instances)):
-        query = select(footprint.c.node).where(footprint.c.instance.in_(chunk))
-        found |= {row.node for row in rx.rows(query)}
-    return found
+def standing_on(rx: Rx, nodes: Collection[str], at: datetime | None = None) -> set[str]:
+    """Return the ids of the resources that stand, or stood, on any of these nodes."""
+    return {row.instance for row in _found(rx, footprint.c.node, nodes, at)}
+
+
+def of(rx: Rx, instances: Collection[str], at: datetime | None = None) -> set[str]:
+    """Return the nodes that any of these resources stands, or stood, on."""
+    return {row.node for row in _found(rx, footprint.c.instance, instances, at)}
+
+
+def _found(rx: Rx, column: Any, names: Collection[str], at: datetime | None) -> Iterator[Any]:
+    for chunk in chunks(sorted(names)):
+        for valid in halves(footprint.c, at):
+            query = select(footprint.c.instance, footprint.c.node).where(column.in_(chunk), valid)
+            yield from rx.rows(query)
 
 
 def _known(rx: Rx, names: set[str]) -> set[str]:
     found: set[str] = set()
     for chunk in chunks(sorted(names)):
-        found |= {row.id for row in rx.rows(select(node.c.id).where(node.c.id.in_(chunk)))}
+        query = select(node.c.id).where(node.c.id.in_(chunk), node.c.valid_to.is_(None))
+        found |= {row.id for row in rx.rows(query)}
     return found

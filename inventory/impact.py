@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from inventory import footprints, instances
+from inventory import footprints, instances, lifecycle
 from inventory.connectivity import Wiring, neighbours, route_over
 from inventory.errors import NodeNotFound
 from inventory.holdings import allocations
@@ -26,7 +26,7 @@ from store import Rx
 from store.errors import InvalidInput
 
 Json = dict[str, Any]
-_GONE = frozenset({"retired", "terminated", "cancelled"})
+_GONE = frozenset({*lifecycle.GONE, "terminated", "cancelled"})
 
 
 def impact(
@@ -104,9 +104,10 @@ def _hurt_by_splitter(rx: Rx, splitter: str) -> tuple[set[str], set[str]]:
 
 
 def _node(rx: Rx, name: str) -> Mapping[str, Any]:
-    query = select(node_table).where(or_(node_table.c.id == name, node_table.c.name == name))
+    present = select(node_table).where(node_table.c.valid_to.is_(None))
+    query = present.where(or_(node_table.c.id == name, node_table.c.name == name))
     rows = rx.execute(query.where(node_table.c.kind != "port")).mappings().all()
-    rows = rows or rx.execute(select(node_table).where(node_table.c.id == name)).mappings().all()
+    rows = rows or rx.execute(present.where(node_table.c.id == name)).mappings().all()
     if not rows:
         raise NodeNotFound(
             f"No place, splitter, device or port {name!r}; a port is written device/port.",
@@ -117,7 +118,9 @@ def _node(rx: Rx, name: str) -> Mapping[str, Any]:
 
 def _behind(rx: Rx, device: str, port: str | None) -> set[str]:
     """Return the devices whose way to the edge passes this device, or this port of it."""
-    query = select(node_table.c.id).where(node_table.c.kind == "device")
+    query = select(node_table.c.id).where(
+        node_table.c.kind == "device", node_table.c.valid_to.is_(None)
+    )
     wiring = Wiring(rx)
     names = rx.execute(query).scalars().all()
     hurt = {name for name in names if _passes(wiring, name, device, port)}
@@ -132,7 +135,9 @@ def _passes(wiring: Wiring, start: str, device: str, port: str | None) -> bool:
 def _with_contents(rx: Rx, nodes: Collection[str]) -> set[str]:
     found = set(nodes)
     for chunk in chunks(sorted(nodes)):
-        query = select(node_table.c.id).where(node_table.c.parent.in_(chunk))
+        query = select(node_table.c.id).where(
+            node_table.c.parent.in_(chunk), node_table.c.valid_to.is_(None)
+        )
         found |= set(rx.execute(query).scalars())
     return found
 
@@ -229,7 +234,7 @@ def _of_line(rx: Rx, kind: str, line: str) -> list[Instance]:
 
 
 def _load(rx: Rx, ids: Collection[str]) -> dict[str, Instance]:
-    return {one.id: one for one in instances.by_ids(rx, ids) if one.state.lower() not in _GONE}
+    return {one.id: one for one in instances.by_ids(rx, ids) if one.state not in _GONE}
 
 
 def _shown(found: Mapping[str, Instance]) -> Json:

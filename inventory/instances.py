@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import RowMapping, Select, func, insert, select, update
 
-from inventory import footprints
+from inventory import footprints, lifecycle, stakes
 from inventory.cause import Cause, cause_of, closed, opened
 from inventory.errors import InstanceNotFound
 from inventory.relations import Relation, chunks, relate, related, related_many, unrelate
@@ -80,17 +80,22 @@ def put(tx: Tx, new: Instance, cause: Cause | None = None) -> Instance:
     """Store an instance: first version, next version, or nothing when it is already so.
 
     `created` and `changed` of the argument are ignored: the store's clock says when.
+
+    Raises:
+        LifecycleInvalid: LIFECYCLE_INVALID, a resource's state does not follow from the one it has.
+
     """
-    current = _current_row(tx, new.id)
+    current = _locked_row(tx, new.id)
     if current is not None and _content(_instance(current)) == _content(new):
         return _instance(current)
+    if new.kind == "resource":
+        lifecycle.check(new.id, new.category, current["state"] if current else None, new.state)
     now = tx.now
     stored = replace(new, created=current["created"] if current else now, changed=now)
     if current is not None:
         _close(tx, current["row"], now, cause)
     tx.execute(insert(table).values(**_columns(stored), valid_from=now, **opened(cause)))
-    if new.kind == "resource":
-        footprints.refresh(tx, new.id, new.characteristics)
+    _follow(tx, stored)
     return stored
 
 
@@ -197,6 +202,28 @@ def _current_row(rx: Rx, id: str) -> RowMapping | None:  # noqa: A002
 def _row_at(rx: Rx, id: str, at: datetime) -> RowMapping | None:  # noqa: A002
     query = select(table).where(table.c.id == id, valid_at(table.c, at))
     return rx.execute(query.order_by(table.c.row.desc())).mappings().first()
+
+
+def _locked_row(tx: Tx, id: str) -> RowMapping | None:  # noqa: A002
+    """Return the present row, locked until the end of the transaction.
+
+    On PostgreSQL a row that another transaction has just replaced is locked in vain and not returned: ask again,
+    or the second of two changes at once ends in a unique violation.
+    """
+    query = select(table).where(table.c.id == id, table.c.valid_to.is_(None)).with_for_update()
+    while (row := tx.execute(query).mappings().first()) is None:
+        if tx.dialect == "sqlite" or _current_row(tx, id) is None:
+            return None
+    return row
+
+
+def _follow(tx: Tx, stored: Instance) -> None:
+    """Bring what is looked up by index after an instance's values."""
+    if stored.kind == "resource":
+        values = footprints.named_by(stored.characteristics, stored.body)
+        footprints.refresh(tx, stored.id, state=stored.state, line=stored.line, values=values)
+    else:
+        stakes.refresh(tx, stored.id, stored.body)
 
 
 def _close(tx: Tx, row: int, now: datetime, cause: Cause | None) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, select
 
+from inventory import instances
 from inventory.errors import DeviceInvalid, DeviceNotFound
+from inventory.lifecycle import Physical
 from inventory.tables import device as table
 from inventory.tables import edge, node
+from inventory.temporal import close, keep, valid_at, versions
 from store import Rx, Tx
 
 _NUMBERS = re.compile(r"(\d+)")
+CONTAINED = "isContainedIn"
+"""The relation of a part of a device to what it is in."""
 AdminState = Literal["managed", "maintenance", "readOnly", "unmanaged"]
 
 
@@ -36,6 +42,17 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceVersion:
+    """A device as it stood from `valid_from` until `valid_to` (None: still); `by` and `ended_by` say what did it."""
+
+    device: Device
+    valid_from: datetime
+    valid_to: datetime | None
+    by: str | None
+    ended_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Port:
     """A port of a device; `id` is `device/name`. `technology` is set on access ports."""
 
@@ -54,39 +71,53 @@ class Link:
     b: str
 
 
-def put(tx: Tx, new: Device) -> Device:
-    """Insert or replace a device, and its node in the graph. Raises DeviceInvalid."""
+def put(tx: Tx, new: Device, by: str | None = None) -> Device:
+    """Insert or replace a device, its node in the graph, and what its adminState means to its life.
+
+    `by` says what did it (an imported file, an API call) and is kept with the version. Raises DeviceInvalid.
+    """
     _check(new)
-    row = tx.execute(select(table).where(table.c.name == new.name)).mappings().first()
-    if row is None:
-        tx.execute(insert(table).values(**_columns(new), changed=tx.now))
-    elif _columns(_device(row)) != _columns(new):
-        changed = update(table).where(table.c.name == new.name)
-        tx.execute(changed.values(**_columns(new), changed=tx.now))
-    upsert_node(tx, new.name, kind="device", name=new.name, role=new.role, labels=new.labels)
+    keep(tx, table, [table.c.name == new.name], _columns(new), by)
+    upsert_node(tx, new.name, kind="device", name=new.name, role=new.role, labels=new.labels, by=by)
+    _live(tx, new)
     return new
 
 
-def get(rx: Rx, name: str) -> Device:
-    """Return a device. Raises DeviceNotFound (DEVICE_NOT_FOUND)."""
-    row = rx.execute(select(table).where(table.c.name == name)).mappings().first()
+def get(rx: Rx, name: str, at: datetime | None = None) -> Device:
+    """Return a device as it stands, or stood at a past time. Raises DeviceNotFound (DEVICE_NOT_FOUND)."""
+    query = select(table).where(table.c.name == name, valid_at(table.c, at))
+    row = rx.execute(query.order_by(table.c.row.desc())).mappings().first()
     if row is None:
+        when = "" if at is None else f" at {at.isoformat()}"
         raise DeviceNotFound(
-            f"No device {name!r} in the registry; import it (turnup device import).",
+            f"No device {name!r} in the registry{when}; import it (turnup device import).",
             details={"device": name},
         )
     return _device(row)
 
 
-def devices(rx: Rx, role: str | None = None) -> list[Device]:
+def devices(rx: Rx, role: str | None = None, at: datetime | None = None) -> list[Device]:
     """Return the devices (of one role) by name."""
-    query = select(table).order_by(table.c.name)
+    query = select(table).where(valid_at(table.c, at)).order_by(table.c.name)
     if role is not None:
         query = query.where(table.c.role == role)
     return [_device(row) for row in rx.execute(query).mappings()]
 
 
-def patch(tx: Tx, name: str, changes: Mapping[str, Any]) -> Device:
+def history(rx: Rx, name: str) -> list[DeviceVersion]:
+    """Return all versions of a device, oldest first. Raises DeviceNotFound."""
+    rows = versions(rx, select(table).where(table.c.name == name), table)
+    if not rows:
+        get(rx, name)
+    return [
+        DeviceVersion(
+            _device(row), row["valid_from"], row["valid_to"], row["made_by"], row["ended_by"]
+        )
+        for row in rows
+    ]
+
+
+def patch(tx: Tx, name: str, changes: Mapping[str, Any], by: str | None = None) -> Device:
     """Change some fields of a device. Raises DeviceNotFound, DeviceInvalid (unknown field, wrong value)."""
     known = {one.name for one in fields(Device)} - {"name"}
     unknown = sorted(set(changes) - known)
@@ -95,21 +126,28 @@ def patch(tx: Tx, name: str, changes: Mapping[str, Any]) -> Device:
             f"A device has no changeable field {', '.join(unknown)}; use {', '.join(sorted(known))}.",
             details={"fields": unknown},
         )
-    return put(tx, replace(get(tx, name), **changes))
+    return put(tx, replace(get(tx, name), **changes), by)
 
 
-def remove(tx: Tx, name: str) -> None:
-    """Remove a device with its ports and links from registry and graph. Raises DeviceNotFound."""
+def remove(tx: Tx, name: str, by: str | None = None) -> None:
+    """Take a device with its ports and links out of registry and graph; its life ends, its history stays.
+
+    Raises DeviceNotFound.
+    """
     get(tx, name)
-    inside = select(node.c.id).where(node.c.parent == name)
-    tx.execute(delete(edge).where(edge.c.a.in_(inside) | edge.c.b.in_(inside)))
-    tx.execute(delete(node).where((node.c.parent == name) | (node.c.id == name)))
-    tx.execute(delete(table).where(table.c.name == name))
+    inside = select(node.c.id).where(node.c.parent == name, node.c.valid_to.is_(None))
+    inside = inside.order_by(node.c.id)
+    ids = list(tx.execute(inside).scalars())
+    close(tx, edge, [edge.c.a.in_(inside) | edge.c.b.in_(inside)], by)
+    close(tx, node, [(node.c.parent == name) | (node.c.id == name)], by)
+    close(tx, table, [table.c.name == name], by)
+    for one in instances.by_ids(tx, [name, *ids]):
+        instances.put(tx, replace(one, state=Physical.DECOMMISSIONED))
 
 
-def ports(rx: Rx, device: str | None = None) -> list[Port]:
+def ports(rx: Rx, device: str | None = None, at: datetime | None = None) -> list[Port]:
     """Return the ports (of one device), in natural order (pon2 before pon10)."""
-    query = select(node).where(node.c.kind == "port")
+    query = select(node).where(node.c.kind == "port", valid_at(node.c, at))
     if device is not None:
         query = query.where(node.c.parent == device)
     found = [
@@ -119,12 +157,32 @@ def ports(rx: Rx, device: str | None = None) -> list[Port]:
     return sorted(found, key=lambda port: natural(port.id))
 
 
-def links(rx: Rx, node_id: str | None = None) -> list[Link]:
+def links(rx: Rx, node_id: str | None = None, at: datetime | None = None) -> list[Link]:
     """Return the links (of one port, splitter or place)."""
-    query = select(edge).order_by(edge.c.a, edge.c.b)
+    query = select(edge).where(valid_at(edge.c, at)).order_by(edge.c.a, edge.c.b)
     if node_id is not None:
         query = query.where((edge.c.a == node_id) | (edge.c.b == node_id))
     return [Link(row.a, row.b) for row in rx.rows(query)]
+
+
+def upsert_link(tx: Tx, a: str, b: str, by: str | None = None) -> bool:
+    """Link two nodes; say whether they were not."""
+    low, high = sorted((a, b))
+    columns = {"a": low, "b": high}
+    return keep(tx, edge, [edge.c.a == low, edge.c.b == high], columns, by)
+
+
+def remove_link(tx: Tx, a: str, b: str, by: str | None = None) -> None:
+    """End the link of two nodes; nothing happens when there is none."""
+    low, high = sorted((a, b))
+    close(tx, edge, [edge.c.a == low, edge.c.b == high], by)
+
+
+def busy(rx: Rx, device: str) -> bool:
+    """Say whether any port of a device is in service."""
+    inside = instances.related(rx, device, type=CONTAINED, reverse=True)
+    found = instances.by_ids(rx, [relation.source for relation in inside])
+    return any(one.state == Physical.IN_SERVICE for one in found)
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
@@ -144,9 +202,11 @@ def upsert_node(
     role: str | None = None,
     technology: str | None = None,
     labels: Mapping[str, str] | None = None,
+    by: str | None = None,
 ) -> bool:
     """Insert or replace a node of the graph; say whether it is new."""
-    row = {
+    columns = {
+        "id": id,
         "kind": kind,
         "name": name,
         "parent": parent,
@@ -154,10 +214,21 @@ def upsert_node(
         "technology": technology,
         "labels": dict(labels or {}),
     }
-    if tx.execute(update(node).where(node.c.id == id).values(**row)).rowcount:
-        return False
-    tx.execute(insert(node).values(id=id, **row))
-    return True
+    return keep(tx, node, [node.c.id == id], columns, by)
+
+
+def _live(tx: Tx, new: Device) -> None:
+    """Let a device that is taken into maintenance, or back, say so in its life."""
+    resting = new.admin_state == "maintenance"
+    for one in instances.by_ids(tx, [new.name]):
+        if one.state == Physical.MAINTENANCE and not resting:
+            back = Physical.IN_SERVICE if busy(tx, new.name) else Physical.COMMISSIONED
+            instances.put(tx, replace(one, state=back))
+        elif resting and one.state in _WORKING:
+            instances.put(tx, replace(one, state=Physical.MAINTENANCE))
+
+
+_WORKING = (Physical.INSTALLED, Physical.COMMISSIONED, Physical.IN_SERVICE)
 
 
 def _check(new: Device) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from inventory.cause import Cause, closed, opened
 from inventory.tables import relation as table
-from inventory.temporal import valid_at
+from inventory.temporal import halves
 from store import Rx, Tx
 
 _CHUNK = 500
@@ -64,10 +64,12 @@ def related_many(
     found: list[Relation] = []
     for chunk in chunks(sorted(ids)):
         column = table.c.target if reverse else table.c.source
-        query = select(table).where(column.in_(chunk), valid_at(table.c, at)).order_by(table.c.row)
-        if type is not None:
-            query = query.where(table.c.type == type)
-        found += [Relation(row.source, row.target, row.type) for row in rx.rows(query)]
+        rows: list[Row[Any]] = []
+        for valid in halves(table.c, at):
+            query = select(table).where(column.in_(chunk), valid)
+            rows += rx.rows(query if type is None else query.where(table.c.type == type))
+        rows.sort(key=lambda row: int(row.row))
+        found += [Relation(row.source, row.target, row.type) for row in rows]
     return found
 
 

@@ -36,6 +36,10 @@ def _current(name: str, *columns: Column[str] | Column[int], unique: bool = Fals
     return Index(name, *columns, unique=unique, sqlite_where=_CURRENT, postgresql_where=_CURRENT)
 
 
+def _closed(name: str, *columns: Column[str]) -> Index:
+    return Index(name, *columns, sqlite_where=_CLOSED, postgresql_where=_CLOSED)
+
+
 # -- instances --------------------------------------------------------------------------------------
 
 instance = Table(
@@ -81,17 +85,41 @@ relation = Table(
 )
 _current("uq_relation_current", relation.c.source, relation.c.target, relation.c.type, unique=True)
 _current("ix_relation_target_current", relation.c.target)
-Index("ix_relation_source_valid_from", relation.c.source, relation.c.valid_from)
-Index("ix_relation_target_valid_from", relation.c.target, relation.c.valid_from)
+_closed("ix_relation_source_closed", relation.c.source, relation.c.valid_to)
+_closed("ix_relation_target_closed", relation.c.target, relation.c.valid_to)
 
-# which nodes of the graph a resource's present values name: what a broken node takes with it
+# which nodes of the graph a resource's values name: what a broken node takes with it, and whose line that is
 footprint = Table(
     "footprint",
     metadata,
-    Column("instance", String, primary_key=True),
-    Column("node", String, primary_key=True),
-    Index("ix_footprint_node", "node"),
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("instance", String, nullable=False),
+    Column("node", String, nullable=False),
+    Column("line", String),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_to", Instant),
 )
+_current("uq_footprint_current", footprint.c.instance, footprint.c.node, unique=True)
+_current("ix_footprint_node_current", footprint.c.node, footprint.c.line, footprint.c.instance)
+_closed("ix_footprint_node_closed", footprint.c.node, footprint.c.valid_to)
+_closed("ix_footprint_instance_closed", footprint.c.instance, footprint.c.valid_to)
+
+# the customers and others that a product or service names: the way from a party to what it has
+stake = Table(
+    "stake",
+    metadata,
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("instance", String, nullable=False),
+    Column("party", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("name", String),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_to", Instant),
+)
+_current("uq_stake_current", stake.c.instance, stake.c.party, stake.c.role, unique=True)
+_current("ix_stake_party_current", stake.c.party)
+_closed("ix_stake_party_closed", stake.c.party, stake.c.valid_to)
+_closed("ix_stake_instance_closed", stake.c.instance, stake.c.valid_to)
 
 # -- pools ------------------------------------------------------------------------------------------
 
@@ -262,32 +290,54 @@ _current(
 
 # -- graph and devices ------------------------------------------------------------------------------
 
+
+def _makers() -> list[Column[str]]:
+    """Return the columns for what changed the plant: an imported file, an API call; no order does."""
+    return [Column("made_by", String), Column("ended_by", String)]
+
+
 node = Table(
     "node",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False),
     Column("kind", String, nullable=False),
-    Column("name", String, nullable=False, index=True),
-    Column("parent", String, index=True),
-    Column("role", String, index=True),
+    Column("name", String, nullable=False),
+    Column("parent", String),
+    Column("role", String),
     Column("technology", String),
     Column("labels", Json, nullable=False),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_to", Instant),
+    *_makers(),
 )
+_current("uq_node_id_current", node.c.id, unique=True)
+Index("ix_node_id", node.c.id, node.c.valid_from)
+Index("ix_node_name", node.c.name)
+Index("ix_node_parent", node.c.parent)
+Index("ix_node_kind", node.c.kind, node.c.role)
 
 edge = Table(
     "edge",
     metadata,
-    Column("a", String, primary_key=True),
-    Column("b", String, primary_key=True),
-    Index("ix_edge_b", "b"),
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("a", String, nullable=False),
+    Column("b", String, nullable=False),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_to", Instant),
+    *_makers(),
 )
+_current("uq_edge_current", edge.c.a, edge.c.b, unique=True)
+Index("ix_edge_a", edge.c.a)
+Index("ix_edge_b", edge.c.b)
 
 device = Table(
     "device",
     metadata,
-    Column("name", String, primary_key=True),
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("name", String, nullable=False),
     Column("platform", String, nullable=False),
-    Column("role", String, nullable=False, index=True),
+    Column("role", String, nullable=False),
     Column("site", String),
     Column("host", String, nullable=False),
     Column("endpoints", Json, nullable=False),
@@ -296,8 +346,13 @@ device = Table(
     Column("ca_path", String),
     Column("admin_state", String, nullable=False),
     Column("labels", Json, nullable=False),
-    Column("changed", Instant, nullable=False),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_to", Instant),
+    *_makers(),
 )
+_current("uq_device_name_current", device.c.name, unique=True)
+Index("ix_device_name", device.c.name, device.c.valid_from)
+Index("ix_device_role", device.c.role)
 
 # -- sources of truth -------------------------------------------------------------------------------
 
@@ -362,6 +417,7 @@ TABLES: tuple[Table, ...] = (
     instance,
     relation,
     footprint,
+    stake,
     pool_kind,
     pool,
     pool_span,

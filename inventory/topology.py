@@ -10,22 +10,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from inventory import instances
 from inventory.errors import TopologyConflict
 from inventory.instances import Instance
 from inventory.kinds import kinds, technology
+from inventory.lifecycle import Physical, gone
 from inventory.pools import add_values, create_pool, pool_id
-from inventory.registry import Device, devices, put, upsert_node
-from inventory.tables import edge
+from inventory.registry import CONTAINED, Device, devices, links, put, upsert_link, upsert_node
 from inventory.tables import pool as pool_table
 from store import Tx
 from store.errors import NotFound
 
 PLACE, SPLITTER, ONT = "place", "splitter", "ont"
 _PASSIVE = (PLACE, SPLITTER)
-IDLE = "idle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,8 @@ class TopologyImport:
     host_key: str | None = None
     ca_path: str | None = None
     credential_ref: str | None = "lab"
+    source: str | None = None
+    """What the import is from, kept with every change of the plant; the topology's name unless given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class _Import:
     def __init__(self, tx: Tx, topology: TopologyImport) -> None:
         self._tx = tx
         self._topology = topology
+        self._by = topology.source or f"topology {topology.name}"
         self._nodes = {node.name: node for node in topology.nodes}
         self._known_pools = set(
             tx.execute(select(pool_table.c.id).where(pool_table.c.removed.is_(None))).scalars()
@@ -147,8 +149,9 @@ class _Import:
         if known is not None:
             new = replace(new, site=new.site or known.site, admin_state=known.admin_state)
         self._created += known is None
-        put(self._tx, new)
-        self._instance(node.name, "device", {"role": node.role, "platform": node.platform})
+        put(self._tx, new, self._by)
+        values = {"role": node.role, "platform": node.platform}
+        self._instance(node.name, "device", values, Physical.COMMISSIONED)
 
     def _ports(self, node: TopologyNode) -> int:
         access = self._access_ports(node)
@@ -165,8 +168,9 @@ class _Import:
         self._node(port, kind="port", name=name, parent=node.name, role=node.role, technology=tech)
         if tech is None:
             return
-        self._instance(port, "port", {"device": node.name, "technology": tech})
-        instances.relate(self._tx, port, node.name, "isContainedIn")
+        values = {"device": node.name, "technology": tech}
+        self._instance(port, "port", values, Physical.COMMISSIONED)
+        instances.relate(self._tx, port, node.name, CONTAINED)
         for kind in kinds().values():
             if kind.per_port:
                 self._pool(kind.name, port, technology=tech)
@@ -184,11 +188,11 @@ class _Import:
         return list(dict.fromkeys([*counted, *linked]))
 
     def _links(self) -> int:
-        known = {(row.a, row.b) for row in self._tx.rows(select(edge))}
+        known = {(link.a, link.b) for link in links(self._tx)}
         wanted = {pair for pair in map(self._edge, self._topology.links) if pair is not None}
         new = sorted(wanted - known)
-        if new:
-            self._tx.execute(insert(edge), [{"a": a, "b": b} for a, b in new])
+        for a, b in new:
+            upsert_link(self._tx, a, b, self._by)
         self._created += len(new)
         return len(wanted)
 
@@ -213,7 +217,7 @@ class _Import:
             serial, model = node.labels["sim-serial"], node.labels.get("sim-device-model", "ONT")
             by_model.setdefault(model, []).append(serial)
             store = {"serial": serial, "deviceModel": model, "stock": node.labels.get("stock")}
-            self._instance(serial, "stock", store)
+            self._instance(serial, "stock", store, Physical.IN_STOCK)
         for stock in (kind for kind in kinds().values() if kind.stock):
             for model, serials in by_model.items():
                 self._pool(stock.name, model, values=serials)
@@ -245,16 +249,20 @@ class _Import:
     # -- furniture ----------------------------------------------------------------------------------
 
     def _node(self, id_: str, **columns: Any) -> None:
-        self._created += upsert_node(self._tx, id_, **columns)
+        self._created += upsert_node(self._tx, id_, **columns, by=self._by)
 
-    def _instance(self, id_: str, category: str, characteristics: Mapping[str, Any]) -> None:
+    def _instance(
+        self, id_: str, category: str, characteristics: Mapping[str, Any], state: Physical
+    ) -> None:
         """Record what exists from import on; its state is its users' matter afterwards."""
         try:
             present = instances.get(self._tx, id_)
         except NotFound:
             present = Instance(
-                id=id_, kind="resource", category=category, key=id_, state=IDLE, body=_PHYSICAL
+                id=id_, kind="resource", category=category, key=id_, state=state, body=_PHYSICAL
             )
+        if gone(present.state):
+            present = replace(present, state=state)
         instances.put(self._tx, replace(present, name=id_, characteristics=dict(characteristics)))
 
     def _ends(self) -> Iterable[tuple[str, str]]:

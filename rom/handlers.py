@@ -12,6 +12,7 @@ from activation.model import ChangeOutcome, ChangeRequest, ContributionChange
 from catalog.expression import Expression
 from catalog.repository import Catalogs
 from inventory.instances import get as get_instance
+from inventory.lifecycle import gone as ended
 from orders.ledger import Ledger
 from orders.model import (
     Done,
@@ -34,7 +35,6 @@ from rom.context import context
 from rom.decompose import CHANGE, EXTERNAL
 from rom.model import Action, Group, ResourceItem
 from rom.parse import load_items, of_role
-from rom.states import ResourceState
 from rom.verify import service_checks, watch_specs
 from store import Database, Rx, Tx, from_text
 
@@ -56,9 +56,9 @@ def gone(rx: Rx, order: Order) -> str | None:
     for item in order.items:
         if item.action != Action.ADD:
             instance = get_instance(rx, str(item.instance))
-            if instance.state == ResourceState.RETIRED:
+            if ended(instance.state):
                 return (
-                    f"{instance.id} of item {item.id} is retired since an earlier order ended it."
+                    f"{instance.id} of item {item.id} is released since an earlier order ended it."
                 )
     return None
 

@@ -9,11 +9,12 @@ from catalog.characteristics import from_tmf, resolve
 from catalog.model import ResourceSpec
 from catalog.repository import Catalog
 from inventory.instances import Instance, find, get
+from inventory.lifecycle import gone
 from orders.model import Item, NewItem, NewOrder, Order
 from orders.wire import place_of
 from rom.errors import ItemInvalid, ResourceNotFound
 from rom.model import Action, ResourceItem
-from rom.states import ResourceState
+from rom.states import LIVE
 from store import Rx, new_id
 from store.errors import NotFound
 from tmf.wording import action_of, duplicates, priority_of
@@ -53,8 +54,7 @@ def load_items(rx: Rx, catalog: Catalog, order: Order) -> tuple[ResourceItem, ..
 
 def of_role(rx: Rx, line: str, role: str) -> Instance | None:
     """Return the live resource of a role on a line, or None."""
-    live = (ResourceState.RESERVED, ResourceState.ACTIVE, ResourceState.SUSPENDED)
-    found = find(rx, kind="resource", line=line, key=role, states=live)
+    found = find(rx, kind="resource", line=line, key=role, states=LIVE)
     return found[-1] if found else None
 
 
@@ -125,9 +125,9 @@ def _instance(rx: Rx, resource: Json, item: str) -> Instance:
         raise ResourceNotFound(
             f"Item {item} names resource {resource['id']}, which the inventory does not hold."
         ) from None
-    if instance.kind != "resource" or instance.state == ResourceState.RETIRED:
+    if instance.kind != "resource" or gone(instance.state):
         raise ResourceNotFound(
-            f"Item {item} names resource {resource['id']}, which is retired or not a resource."
+            f"Item {item} names resource {resource['id']}, which is released or not a resource."
         )
     return instance
 

@@ -11,6 +11,7 @@ from inventory.instances import (
     Cause,
     Instance,
     Relation,
+    by_ids,
     find,
     get,
     put,
@@ -18,9 +19,11 @@ from inventory.instances import (
     related,
     unrelate,
 )
+from inventory.lifecycle import Logical, Physical, gone
+from inventory.registry import CONTAINED, busy
 from orders.wire import characteristics, moment
 from rom.assign import Assigned
-from rom.states import TMF639, ResourceState
+from rom.states import TMF639
 from store import Rx, Tx
 from store.errors import NotFound
 from tmf.events import emit
@@ -28,6 +31,7 @@ from tmf.paths import BASE_PATHS, href
 
 Json = dict[str, Any]
 COMPOSITE, PART = "composite", "part"
+REALIZED, COMPOSED = "realizedBy", "isComposedOf"
 
 
 def reserve(tx: Tx, assigned: Assigned, order_id: str) -> None:
@@ -41,7 +45,7 @@ def reserve(tx: Tx, assigned: Assigned, order_id: str) -> None:
         spec=item.spec.id,
         version=item.spec.version,
         name=item.spec.name,
-        state=ResourceState.RESERVED,
+        state=Logical.ASSIGNED,
         characteristics=dict(item.after or {}),
         place=item.place,
         line=item.line,
@@ -52,7 +56,9 @@ def reserve(tx: Tx, assigned: Assigned, order_id: str) -> None:
         created=now,
         changed=now,
     )
-    _store(tx, instance, _cause(assigned, order_id))
+    cause = _cause(assigned, order_id)
+    _store(tx, instance, cause)
+    _realize(tx, instance, cause)
 
 
 def held_by(rx: Rx, resource: str) -> dict[str, Json]:
@@ -68,6 +74,7 @@ def commission(tx: Tx, assigned: Assigned, order_id: str) -> None:
     cause = _cause(assigned, order_id)
     item = assigned.item
     old = get(tx, item.resource)
+    body = {**old.body, **_body(assigned)}
     for held in assigned.allocations.values():
         if "sharedBy" not in held:
             allocator.confirm(tx, held["owner"])
@@ -75,15 +82,16 @@ def commission(tx: Tx, assigned: Assigned, order_id: str) -> None:
         tx,
         replace(
             old,
-            state=ResourceState.ACTIVE,
+            state=Logical.IN_USE,
             characteristics=dict(item.after or {}),
             inputs=dict(item.inputs),
             version=item.spec.version,
-            body={**old.body, **_body(assigned)},
+            body=body,
             changed=tx.now,
         ),
         cause,
     )
+    _realize(tx, replace(old, body=body), cause)
     _relate_parts(tx, assigned, cause)
 
 
@@ -93,8 +101,10 @@ def retire(tx: Tx, assigned: Assigned, order_id: str) -> None:
     old = get(tx, assigned.item.resource)
     for relation in related(tx, old.id):
         _let_go(tx, relation, cause)
+    for relation in related(tx, old.id, type=REALIZED, reverse=True):
+        unrelate(tx, relation.source, relation.target, relation.type, cause)
     body = {**old.body, "allocations": {}}
-    _store(tx, replace(old, state=ResourceState.RETIRED, body=body, changed=tx.now), cause)
+    _store(tx, replace(old, state=Logical.RELEASED, body=body, changed=tx.now), cause)
 
 
 def give_back(tx: Tx, assigned: Assigned, order_id: str, *, undo: bool = False) -> None:
@@ -129,12 +139,10 @@ def resource_body(rx: Rx, instance: Instance) -> Json:
         "category": instance.category,
         "resourceCharacteristic": characteristics(instance.characteristics),
         "startOperatingDate": moment(instance.created),
-        **TMF639.get(instance.state, TMF639[ResourceState.IDLE]),
+        **TMF639.get(instance.state, TMF639[Physical.COMMISSIONED]),
+        "lifecycleState": instance.state,
         "resourceOrderItem": instance.body.get("orderItems", []),
-        "resourceRelationship": [
-            _relationship(rx, relation.type, relation.target)
-            for relation in related(rx, instance.id)
-        ],
+        "resourceRelationship": _relationships(rx, related(rx, instance.id)),
     }
     if instance.spec:
         body["resourceSpecification"] = _spec_ref(instance)
@@ -207,35 +215,36 @@ def _relate_parts(tx: Tx, assigned: Assigned, cause: Cause) -> None:
         for rule in assigned.item.spec.assign
         if rule.part and values.get(rule.as_) is not None
     }
-    present = {relation.target: relation for relation in related(tx, resource, type="isComposedOf")}
+    present = {relation.target: relation for relation in related(tx, resource, type=COMPOSED)}
     for target in present.keys() - wanted:
         _let_go(tx, present[target], cause)
     for target in wanted - present.keys():
-        relate(tx, resource, target, "isComposedOf", cause)
+        relate(tx, resource, target, COMPOSED, cause)
 
 
 def _let_go(tx: Tx, relation: Relation, cause: Cause) -> None:
-    """End a relation; what exists from import becomes idle, what was made here ends with its last user."""
+    """End a relation; what exists from import is free again, what was made here ends with its last user."""
     unrelate(tx, relation.source, relation.target, relation.type, cause)
     part = get(tx, relation.target)
     if part.category != PART:
-        _usage(tx, part, ResourceState.IDLE, cause)
+        _usage(tx, part, cause)
     elif not related(tx, part.id, reverse=True):
-        _store(tx, replace(part, state=ResourceState.RETIRED, changed=tx.now), cause)
+        _store(tx, replace(part, state=Logical.RELEASED, changed=tx.now), cause)
 
 
 def _part(tx: Tx, assigned: Assigned, name: str, part: str, cause: Cause) -> str:
     """Return the id of the part: the one that exists from import (port, ONT), or a logical one made here."""
     value = str((assigned.item.after or {})[name])
-    existing = find(tx, kind="resource", ids=[value]) or find(
-        tx, kind="resource", spec=part, key=value
-    )
+    existing = find(tx, kind="resource", ids=[value])
     if existing:
-        _usage(tx, existing[0], ResourceState.ACTIVE, cause)
+        _usage(tx, existing[0], cause, used=True)
         return existing[0].id
     held = assigned.allocations.get(name, {})
     part_id = f"{part}:{held.get('scope', assigned.item.resource)}:{value}"
     known = find(tx, kind="resource", ids=[part_id])
+    if known and known[0].state == Logical.IN_USE:
+        # shared by many: a version for each of its users would grow with their square, the relation tells of them
+        return part_id
     created = known[0].created if known else tx.now
     _store(
         tx,
@@ -246,7 +255,7 @@ def _part(tx: Tx, assigned: Assigned, name: str, part: str, cause: Cause) -> str
             spec=part,
             version="",
             name=f"{part} {value}",
-            state=ResourceState.ACTIVE,
+            state=Logical.IN_USE,
             characteristics={name: value, "scope": held.get("scope")},
             place=None,
             line=None,
@@ -262,24 +271,50 @@ def _part(tx: Tx, assigned: Assigned, name: str, part: str, cause: Cause) -> str
     return part_id
 
 
-def _usage(tx: Tx, instance: Instance, state: ResourceState, cause: Cause) -> None:
-    users = related(tx, instance.id, reverse=True, type="isComposedOf")
-    wanted = ResourceState.ACTIVE if users else state
-    if instance.state != wanted:
-        _store(tx, replace(instance, state=wanted, changed=tx.now), cause)
+def _realize(tx: Tx, instance: Instance, cause: Cause) -> None:
+    """Relate a resource to the service that relies on it, and to no other."""
+    service = (instance.body.get("realizes") or {}).get("serviceId")
+    for relation in related(tx, instance.id, type=REALIZED, reverse=True):
+        if relation.source != service:
+            unrelate(tx, relation.source, relation.target, relation.type, cause)
+    if service:
+        relate(tx, service, instance.id, REALIZED, cause)
 
 
-def _relationship(rx: Rx, kind: str, target: str) -> Json:
-    instance = get(rx, target)
-    return {
-        "relationshipType": kind,
-        "resource": {
-            "id": target,
-            "href": href(BASE_PATHS["639"], "/resource", target),
-            "name": instance.name,
-            "@referredType": "Resource",
-        },
-    }
+def _usage(tx: Tx, part: Instance, cause: Cause, *, used: bool = False) -> None:
+    """Bring a port or ONT, and the device it is in, to the state that its users give it."""
+    if gone(part.state):
+        return
+    used = used or bool(related(tx, part.id, reverse=True, type=COMPOSED))
+    free = Physical.IN_STOCK if part.category == "stock" else Physical.COMMISSIONED
+    _live(tx, part, Physical.IN_SERVICE if used else free, cause)
+    for relation in related(tx, part.id, type=CONTAINED):
+        device = get(tx, relation.target)
+        if device.state in (Physical.COMMISSIONED, Physical.IN_SERVICE):
+            at_work = Physical.IN_SERVICE if used or busy(tx, device.id) else Physical.COMMISSIONED
+            _live(tx, device, at_work, cause)
+
+
+def _live(tx: Tx, instance: Instance, state: Physical, cause: Cause) -> None:
+    if instance.state != state:
+        _store(tx, replace(instance, state=state, changed=tx.now), cause)
+
+
+def _relationships(rx: Rx, relations: Iterable[Relation]) -> list[Json]:
+    found = list(relations)
+    names = {one.id: one.name for one in by_ids(rx, {relation.target for relation in found})}
+    return [
+        {
+            "relationshipType": relation.type,
+            "resource": {
+                "id": relation.target,
+                "href": href(BASE_PATHS["639"], "/resource", relation.target),
+                "name": names.get(relation.target, relation.target),
+                "@referredType": "Resource",
+            },
+        }
+        for relation in found
+    ]
 
 
 def _store(tx: Tx, instance: Instance, cause: Cause) -> None:

@@ -1,49 +1,35 @@
-"""Life of a realised resource, and what TMF639 shows of it (four independent states, facts: TMF639 4.0)."""
+"""What TMF639 shows of a resource's life: four states that are independent of each other (facts: TMF639 4.0)."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Mapping
+
+from inventory.lifecycle import Logical, Physical
+
+LIVE = (Logical.ASSIGNED, Logical.IN_USE, Logical.SUSPENDED)
 
 
-class ResourceState(StrEnum):
-    """Lifecycle of a realised resource and of its parts."""
+def _states(administrative: str, operational: str, status: str, usage: str) -> dict[str, str]:
+    return {
+        "administrativeState": administrative,
+        "operationalState": operational,
+        "resourceStatus": status,
+        "usageState": usage,
+    }
 
-    RESERVED = "reserved"
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
-    RETIRED = "retired"
-    IDLE = "idle"
 
-
-TMF639: dict[str, dict[str, str]] = {
-    ResourceState.RESERVED: {
-        "administrativeState": "locked",
-        "operationalState": "disable",
-        "resourceStatus": "reserved",
-        "usageState": "idle",
-    },
-    ResourceState.ACTIVE: {
-        "administrativeState": "unlocked",
-        "operationalState": "enable",
-        "resourceStatus": "available",
-        "usageState": "active",
-    },
-    ResourceState.SUSPENDED: {
-        "administrativeState": "locked",
-        "operationalState": "enable",
-        "resourceStatus": "suspended",
-        "usageState": "active",
-    },
-    ResourceState.RETIRED: {
-        "administrativeState": "locked",
-        "operationalState": "disable",
-        "resourceStatus": "standby",
-        "usageState": "idle",
-    },
-    ResourceState.IDLE: {
-        "administrativeState": "unlocked",
-        "operationalState": "enable",
-        "resourceStatus": "available",
-        "usageState": "idle",
-    },
+TMF639: Mapping[str, Mapping[str, str]] = {
+    Physical.PLANNED: _states("locked", "disable", "standby", "idle"),
+    Physical.IN_STOCK: _states("unlocked", "enable", "available", "idle"),
+    Physical.INSTALLED: _states("locked", "disable", "standby", "idle"),
+    Physical.COMMISSIONED: _states("unlocked", "enable", "available", "idle"),
+    Physical.IN_SERVICE: _states("unlocked", "enable", "available", "active"),
+    # X.731: who uses it goes on, nobody new is let in
+    Physical.MAINTENANCE: _states("shutdown", "enable", "suspended", "active"),
+    Physical.DECOMMISSIONED: _states("locked", "disable", "standby", "idle"),
+    Logical.CREATED: _states("locked", "disable", "standby", "idle"),
+    Logical.ASSIGNED: _states("locked", "disable", "reserved", "idle"),
+    Logical.IN_USE: _states("unlocked", "enable", "available", "active"),
+    Logical.SUSPENDED: _states("locked", "enable", "suspended", "active"),
+    Logical.RELEASED: _states("locked", "disable", "standby", "idle"),
 }

@@ -14,12 +14,12 @@ from typing import Any
 from activation.api import Activation
 from catalog.expression import Expression
 from inventory.instances import Cause, Instance, get, put
+from inventory.lifecycle import gone
 from orders.ledger import Ledger
 from orders.model import Done, Hold, Outcome, Retry, Task, TaskSpec
 from rom.context import context
 from rom.model import Action, ResourceItem
 from rom.parse import of_role
-from rom.states import ResourceState
 from store import Database, Rx, Tx
 
 Json = dict[str, Any]
@@ -60,7 +60,7 @@ class Watch:
     def act(self, task: Task) -> Any:
         with self._database.read() as rx:
             instance = get(rx, task.args["check"]["resource"])
-        if instance.state == ResourceState.RETIRED:
+        if gone(instance.state):
             return None
         return self._activation.verify_state([task.args["check"]])[0]
 

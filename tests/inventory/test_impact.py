@@ -32,7 +32,7 @@ def customer(tx: Tx, line: str, port: str, place: str) -> None:
             f"res-{line}",
             "resource",
             "composite",
-            state="active",
+            state="inUse",
             line=line,
             place=place,
             characteristics={
@@ -47,6 +47,7 @@ def customer(tx: Tx, line: str, port: str, place: str) -> None:
     ):
         instances.put(tx, one, CAUSE)
     instances.relate(tx, f"cfs-{line}", f"rfs-{line}", "reliesOn", CAUSE)
+    instances.relate(tx, f"rfs-{line}", f"res-{line}", "realizedBy", CAUSE)
     instances.relate(tx, f"res-{line}", port, "isComposedOf", CAUSE)
 
 
@@ -129,7 +130,7 @@ def test_what_moved_away_or_ended_is_not_hurt(town: Database) -> None:
         instances.unrelate(tx, "res-anna", PON1, "isComposedOf", CAUSE)
         assert hurt(tx, node=PON1) == set()
         assert hurt(tx, node="olt-west-02") == {"anna", "dora"}
-        instances.put(tx, replace(instances.get(tx, "res-dora"), state="retired"), CAUSE)
+        instances.put(tx, replace(instances.get(tx, "res-dora"), state="released"), CAUSE)
         assert hurt(tx, node=WEST) == {"anna"}
 
 

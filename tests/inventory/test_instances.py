@@ -38,7 +38,7 @@ def vlan(**changes: object) -> Instance:
         spec="RES-VLAN-Service",
         version="1.0",
         name="vlan",
-        state="active",
+        state="inUse",
         characteristics={"sVlan": 1001, "cVlan": 2, "tags": ["a", "b"], "none": None},
         place="PL-1001",
         line="line-1",
@@ -64,20 +64,20 @@ def test_versions_answer_for_their_time(base: Database, clock: ManualClock) -> N
     with base.write() as tx:
         instances.put(tx, vlan(), FIRST)
         clock.advance(HOUR)
-        instances.put(tx, vlan(state="terminated"), SECOND)
+        instances.put(tx, vlan(state="released"), SECOND)
     with base.read() as rx:
-        assert instances.get(rx, "res-1").state == "terminated"
+        assert instances.get(rx, "res-1").state == "released"
         assert instances.get(rx, "res-1").created == start
         assert instances.get(rx, "res-1").changed == start + HOUR
-        assert instances.get(rx, "res-1", at=start).state == "active"
-        assert instances.get(rx, "res-1", at=start + HOUR / 2).state == "active"
-        assert instances.get(rx, "res-1", at=start + HOUR).state == "terminated"
+        assert instances.get(rx, "res-1", at=start).state == "inUse"
+        assert instances.get(rx, "res-1", at=start + HOUR / 2).state == "inUse"
+        assert instances.get(rx, "res-1", at=start + HOUR).state == "released"
         with pytest.raises(InstanceNotFound, match="res-1"):
             instances.get(rx, "res-1", at=start - HOUR)
         versions = instances.history(rx, "res-1")
     assert [(v.instance.state, v.valid_from, v.valid_to, v.cause) for v in versions] == [
-        ("active", start, start + HOUR, FIRST),
-        ("terminated", start + HOUR, None, SECOND),
+        ("inUse", start, start + HOUR, FIRST),
+        ("released", start + HOUR, None, SECOND),
     ]
 
 
@@ -92,11 +92,11 @@ def test_putting_the_same_again_makes_no_version(base: Database, clock: ManualCl
 
 def test_two_changes_in_one_instant_leave_one_present(base: Database) -> None:
     with base.write() as tx:
-        for state in ("a", "b", "c"):
+        for state in ("inUse", "suspended", "released"):
             instances.put(tx, vlan(state=state), FIRST)
     with base.read() as rx:
-        assert instances.get(rx, "res-1").state == "c"
-        assert instances.get(rx, "res-1", at=base.clock.now()).state == "c"
+        assert instances.get(rx, "res-1").state == "released"
+        assert instances.get(rx, "res-1", at=base.clock.now()).state == "released"
         assert instances.count(rx, kind="resource") == 1
 
 
@@ -116,7 +116,7 @@ def test_find_and_count_narrow_by_everything_given(base: Database, clock: Manual
         instances.put(
             tx, vlan(id="s", kind="service", category="RFS", spec="RFS", place="PL-2"), FIRST
         )
-        instances.put(tx, vlan(id="r4", line="l0", key="k4", state="terminated"), SECOND)
+        instances.put(tx, vlan(id="r4", line="l0", key="k4", state="released"), SECOND)
     with base.read() as rx:
 
         def ids(**query: object) -> list[str]:
@@ -129,7 +129,7 @@ def test_find_and_count_narrow_by_everything_given(base: Database, clock: Manual
         assert ids(kind="resource") == ["r0", "r1", "r2", "r3", "r4"]
         assert ids(kind="resource", line="l1") == ["r1", "r3"]
         assert ids(kind="resource", line="l1", key="k3") == ["r3"]
-        assert ids(kind="resource", states=["terminated"]) == ["r4"]
+        assert ids(kind="resource", states=["released"]) == ["r4"]
         assert ids(kind="resource", states=[]) == []
         assert ids(kind="resource", ids=["r2", "r0", "s"]) == ["r0", "r2"]
         assert ids(kind="service", spec="RFS", category="RFS", place="PL-2") == ["s"]

@@ -56,11 +56,11 @@ def test_an_import_leaves_what_is_in_use_and_what_an_operator_set(
 ) -> None:
     with network.write() as tx:
         port = instances.get(tx, "olt-east-07/pon1")
-        instances.put(tx, replace(port, state="active"))
+        instances.put(tx, replace(port, state="inService"))
         devices.patch(tx, "olt-east-07", {"admin_state": "maintenance", "site": "east"})
         allocator.take(tx, kind="onu-id", scope="olt-east-07/pon1", owner="o")
         import_topology(tx, metro)
-        assert instances.get(tx, "olt-east-07/pon1").state == "active"
+        assert instances.get(tx, "olt-east-07/pon1").state == "inService"
         assert devices.get(tx, "olt-east-07").admin_state == "maintenance"
         assert devices.get(tx, "olt-east-07").site == "east"
         assert pools.pool(tx, "onu-id@olt-east-07/pon1").reserved == 1
@@ -110,7 +110,7 @@ def test_devices_ports_links_and_instances_exist(network: Database) -> None:
         assert names == ["pon1", "pon2", "pon3", "pon4", "uplink-1"]
         assert [link.b for link in devices.links(rx, "olt-east-07/pon1")] == ["split-e1"]
         port = instances.get(rx, "olt-east-07/pon4")
-        assert (port.kind, port.category, port.state) == ("resource", "port", "idle")
+        assert (port.kind, port.category, port.state) == ("resource", "port", "commissioned")
         assert [r.target for r in instances.related(rx, port.id)] == ["olt-east-07"]
         stock = instances.find(rx, kind="resource", category="stock")
         assert len(stock) == 6
