@@ -1,8 +1,7 @@
 """Which nodes of the connectivity graph a resource stands on, read off its own values, with history.
 
-A resource that carries `ponPort: olt-east-07/pon1` stands on that port, whoever wrote it, and one that holds an
-address of the pool of `bng-1` stands on that BNG: impact needs no relation that a catalog might forget. Its line
-is kept with it, so that the customers behind a node are counted in one index.
+A resource that carries `ponPort: olt-east-07/pon1` stands on that port, whoever wrote it: impact needs no relation
+that a catalog might forget. Its line is kept with it, so that the customers behind a node are counted in one index.
 """
 
 from __future__ import annotations
@@ -19,14 +18,13 @@ from inventory.tables import footprint, node
 from inventory.temporal import halves
 from store import Rx, Tx
 
-_HELD = ("scope", "sharedBy")
-
 
 def refresh(
-    tx: Tx, instance: str, *, state: str, line: str | None, values: Collection[str]
+    tx: Tx, instance: str, *, state: str, line: str | None, values: Mapping[str, Any]
 ) -> None:
     """Record the nodes that a resource's present values name; what has ended stands nowhere."""
-    named = set() if lifecycle.gone(state) else _known(tx, set(values))
+    texts = {value for value in values.values() if isinstance(value, str)}
+    named = set() if lifecycle.gone(state) else _known(tx, texts)
     query = select(footprint.c.node, footprint.c.line).where(
         footprint.c.instance == instance, footprint.c.valid_to.is_(None)
     )
@@ -46,13 +44,6 @@ def refresh(
     ]
     if rows:
         tx.execute(insert(footprint), rows)
-
-
-def named_by(characteristics: Mapping[str, Any], body: Mapping[str, Any]) -> set[str]:
-    """Return the texts by which a resource may name a node: its values, where what it holds is from, and shared by."""
-    held = [one for one in (body.get("allocations") or {}).values() if isinstance(one, Mapping)]
-    texts = [*characteristics.values(), *(one.get(name) for one in held for name in _HELD)]
-    return {text for text in texts if isinstance(text, str)}
 
 
 def standing_on(rx: Rx, nodes: Collection[str], at: datetime | None = None) -> set[str]:

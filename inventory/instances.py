@@ -220,7 +220,7 @@ def _locked_row(tx: Tx, id: str) -> RowMapping | None:  # noqa: A002
 def _follow(tx: Tx, stored: Instance) -> None:
     """Bring what is looked up by index after an instance's values."""
     if stored.kind == "resource":
-        values = footprints.named_by(stored.characteristics, stored.body)
+        values = stored.characteristics
         footprints.refresh(tx, stored.id, state=stored.state, line=stored.line, values=values)
     else:
         stakes.refresh(tx, stored.id, stored.body)
