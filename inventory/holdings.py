@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, or_, select
 
 from inventory.cause import NO_CAUSE, Cause, cause_of
 from inventory.kinds import render
-from inventory.raw import Raw, Row, loads, params_of
+from inventory.raw import Raw, Row, loads, marks, params_of
 from inventory.tables import allocation as table
 from inventory.tables import pool as pool_table
 from inventory.types import from_micros
@@ -22,13 +23,12 @@ State = Literal["reserved", "active", "quarantined"]
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A value of a pool and who holds it; `text` is the value as people and devices write it."""
+    """A value of a pool and who holds it."""
 
     pool: str
     kind: str
     scope: str
     value: int
-    text: str
     owner: str
     state: State
     expires_at: datetime | None = None
@@ -37,6 +37,12 @@ class Allocation:
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     cause: Cause = NO_CAUSE
+    params: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def text(self) -> str:
+        """Return the value as people and devices write it; made when asked for, a bulk has thousands."""
+        return render(self.kind, self.params, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,6 @@ class Held:
             kind=self.pool.kind,
             scope=self.pool.scope,
             value=self.value,
-            text=self.text,
             owner=self.owner,
             state="quarantined" if resting else held,
             expires_at=None if self.expires_at is None else from_micros(self.expires_at),
@@ -92,6 +97,7 @@ class Held:
             reason=self.reason,
             valid_from=from_micros(self.valid_from),
             cause=Cause(self.order_id, self.item_id, self.layer),
+            params=self.pool.params,
         )
 
 
@@ -134,13 +140,16 @@ def locate_many(
     pools, held = _located(
         row
         for chunk in _chunks(pool_ids)
-        for row in raw.all(f"SELECT {_POOL}{_NO_VALUE}FROM pool p WHERE {_named(chunk)}", *chunk)
+        for row in raw.all(
+            f"SELECT {_POOL}{_NO_VALUE}FROM pool p WHERE p.id IN ({marks(len(chunk))}) "
+            "AND p.removed IS NULL",
+            *chunk,
+        )
     )
     numbers = {pool.number: pool for pool in pools.values()}
     for chunk in _chunks(owners):
-        marks = ", ".join("?" * len(chunk))
         rows = raw.all(
-            f"SELECT a.pool, {_VALUE}FROM allocation a WHERE a.owner IN ({marks}) "
+            f"SELECT a.pool, {_VALUE}FROM allocation a WHERE a.owner IN ({marks(len(chunk))}) "
             "AND a.valid_to IS NULL ORDER BY a.pool, a.ordinal",
             *chunk,
         )
@@ -156,12 +165,15 @@ _NO_VALUE = ", ".join(["NULL"] * 11) + " "
 
 
 def _together(raw: Raw, pool_ids: Sequence[str], owners: Sequence[str]) -> Sequence[Row]:
-    marks = ", ".join("?" * len(owners))
-    return raw.all(
+    return raw.all(_together_text(len(pool_ids), len(owners)), *owners, *pool_ids)
+
+
+@cache
+def _together_text(pools: int, owners: int) -> str:
+    return (
         f"SELECT {_POOL}{_VALUE}FROM pool p LEFT JOIN allocation a ON a.pool = p.number "
-        f"AND a.owner IN ({marks}) AND a.valid_to IS NULL WHERE {_named(pool_ids)} ORDER BY a.ordinal",
-        *owners,
-        *pool_ids,
+        f"AND a.owner IN ({marks(owners)}) AND a.valid_to IS NULL "
+        f"WHERE p.id IN ({marks(pools)}) AND p.removed IS NULL ORDER BY a.ordinal"
     )
 
 
@@ -176,10 +188,6 @@ def _located(
             one = _held(pool, row)
             held.setdefault((pool.number, one.owner), []).append(one)
     return pools, held
-
-
-def _named(pool_ids: Sequence[str]) -> str:
-    return f"p.id IN ({', '.join('?' * len(pool_ids))}) AND p.removed IS NULL"
 
 
 def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -277,7 +285,6 @@ def _allocation(row: RowMapping, moment: datetime) -> Allocation:
         kind=row["kind"],
         scope=row["scope"],
         value=row["value"],
-        text=render(row["kind"], row["params"], row["value"]),
         owner=row["owner"],
         state=_state(row, moment),
         expires_at=row["expires_at"],
@@ -286,6 +293,7 @@ def _allocation(row: RowMapping, moment: datetime) -> Allocation:
         valid_from=row["valid_from"],
         valid_to=row["valid_to"],
         cause=cause_of(row),
+        params=row["params"],
     )
 
 

@@ -1,8 +1,9 @@
-"""The next value of each of a few pools, taken and written down in one PostgreSQL statement.
+"""The next value of each of a few pools, taken in one statement.
 
-A set costs a round trip instead of a dozen, and round trips are what a single worker waits for. The pools'
-ranges are locked in the order given, and none after the first that has to be waited for: what was skipped is then
-waited for while only earlier pools are held, so that two sets never wait for each other in a circle.
+On PostgreSQL it also writes them down: a set costs a round trip instead of a dozen, and round trips are what a single
+worker waits for. The pools' ranges are locked in the order given, and none after the first that has to be waited
+for: what was skipped is then waited for while only earlier pools are held, so that two sets never wait for each
+other in a circle. SQLite has one writer at a time: one UPDATE, one bulk insert.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from functools import cache
 
 from inventory import ranges
 from inventory.raw import Raw
-from inventory.taking import COLUMNS, Terms, Wish
+from inventory.taking import COLUMNS, TYPES, Terms, Wish, row_of
 
 MOST = 8
 _RANGE = (
     "f{n} AS MATERIALIZED (SELECT {n} AS nth, id, lo, hi FROM free_range WHERE pool = ? AND free_at <= ?"
     "{after} ORDER BY free_at, hi LIMIT 1 FOR UPDATE SKIP LOCKED)"
 )
+_FIRST = "(SELECT id FROM free_range WHERE pool = ? AND free_at <= ? ORDER BY free_at, hi LIMIT 1)"
 _AFTER = " AND EXISTS (SELECT 1 FROM f{n})"
 _WISH = "({n}, ?::int, ?::text, ?::text, ?::jsonb)"
 _REST = (
@@ -36,13 +38,49 @@ _REST = (
 
 def take_firsts(raw: Raw, wanted: Sequence[tuple[int, Wish]], terms: Terms) -> list[int | None]:
     """Take one value for each (pool number, wish), numbers ascending; None where it needs another way."""
+    return _statement_each(raw, wanted, terms) if raw.waits else _two(raw, wanted, terms)
+
+
+def _two(raw: Raw, wanted: Sequence[tuple[int, Wish]], terms: Terms) -> list[int | None]:
+    """Move the pools' first ranges on, then write all rows (SQLite)."""
+    params = [param for number, _ in wanted for param in (number, terms.now)]
+    taken: dict[int, int] = dict(raw.all(_moving(len(wanted)), *params))
+    rows = [
+        row_of(number, taken[number] - 1, 0, wish, terms, _text(wish))
+        for number, wish in wanted
+        if number in taken
+    ]
+    if raw.insert("allocation", COLUMNS, TYPES, rows) == len(rows):
+        return [taken[number] - 1 if number in taken else None for number, _ in wanted]
+    return [
+        _written(raw, number, wish, taken[number] - 1) if number in taken else None
+        for number, wish in wanted
+    ]
+
+
+def _written(raw: Raw, number: int, wish: Wish, value: int) -> int | None:
+    """Return the value if it was written; a row that no range knows of keeps it out of the free space for good."""
+    holder = ranges.holder(raw, number, value)
+    if holder is None:
+        ranges.give_back(raw, number, [value])
+    return value if holder == wish.owner else None
+
+
+@cache
+def _moving(count: int) -> str:
+    firsts = ", ".join([_FIRST] * count)
+    return (
+        f"UPDATE free_range SET lo = lo + 1 WHERE id IN ({firsts}) AND lo < hi RETURNING pool, lo"
+    )
+
+
+def _statement_each(raw: Raw, wanted: Sequence[tuple[int, Wish]], terms: Terms) -> list[int | None]:
     found: list[int | None] = [None] * len(wanted)
     params: list[object] = []
     for number, _ in wanted:
         params += [number, terms.now]
     for number, wish in wanted:
-        reason = None if wish.reason is None else json.dumps(wish.reason)
-        params += [number, wish.owner, wish.subject, reason]
+        params += [number, wish.owner, wish.subject, _text(wish)]
     cause = terms.cause
     params += [terms.now, terms.confirmed_at, terms.expires_at]
     params += [cause.order_id, cause.item_id, cause.layer]
@@ -53,6 +91,10 @@ def take_firsts(raw: Raw, wanted: Sequence[tuple[int, Wish]], terms: Terms) -> l
             # the same owner was first in another transaction; nobody got this value
             ranges.give_back(raw, number, [value])
     return found
+
+
+def _text(wish: Wish) -> str | None:
+    return None if wish.reason is None else json.dumps(wish.reason)
 
 
 @cache

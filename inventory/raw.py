@@ -49,8 +49,7 @@ class Raw:
     def insert(self, table: str, columns: str, types: Sequence[str], rows: Sequence[Row]) -> int:
         """Insert rows, leaving out those that a unique index refuses; return how many were inserted."""
         if not self.waits:
-            marks = ", ".join("?" * len(types))
-            sql = f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+            sql = f"INSERT INTO {table} ({columns}) VALUES ({marks(len(types))}) ON CONFLICT DO NOTHING"
             self._cursor.executemany(sql, rows)
             return int(self._cursor.rowcount)
         arrays = ", ".join(f"?::{name}[]" for name in types)
@@ -68,6 +67,11 @@ class Raw:
                     "Another transaction wanted the same values in another order; nothing was changed, try again."
                 ) from error
             raise
+
+
+def marks(count: int) -> str:
+    """Return so many places for values, as `IN (…)` has them."""
+    return ", ".join("?" * count)
 
 
 def loads(stored: Any) -> Any:

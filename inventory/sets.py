@@ -15,16 +15,22 @@ from inventory import ranges
 from inventory.cause import Cause
 from inventory.holdings import Allocation, Held, PoolRow, locate_many
 from inventory.one_statement import MOST, take_firsts
-from inventory.raw import Raw
-from inventory.taking import COLUMNS, Terms, Wish, allocation_of, row_of, same, take_one, terms_of
+from inventory.raw import Raw, marks
+from inventory.taking import (
+    COLUMNS,
+    TYPES,
+    Terms,
+    Wish,
+    allocation_of,
+    row_of,
+    same,
+    take_one,
+    terms_of,
+)
 from inventory.usage import pool_id
 from store import Tx
 
 Answer = tuple[Allocation, ...]
-_TYPES = (
-    *("int", "bigint", "text", "int", "text", "bigint", "bigint", "bigint"),
-    *("jsonb", "text", "text", "text"),
-)
 _CHUNK = 400
 
 
@@ -71,6 +77,7 @@ class _Set:
         self._wishes = wishes
         self._terms = terms
         self._answers: list[Answer | None] = [None] * len(wishes)
+        self._subjects = any(wish.subject is not None for wish in wishes)
         self._ids = [pool_id(wish.kind, wish.scope) for wish in wishes]
 
     def run(self) -> tuple[Answer, ...]:
@@ -78,7 +85,7 @@ class _Set:
             self._raw, _distinct(self._ids), _distinct(wish.owner for wish in self._wishes)
         )
         plain, special = self._sort(pools, held)
-        if self._raw.waits and not special and self._one_each(plain):
+        if not special and self._one_each(plain):
             self._at_once(pools, plain)
         else:
             self._by_runs({pool.number: pool for pool in pools.values()}, plain, special)
@@ -108,7 +115,7 @@ class _Set:
                 special.setdefault(pool.number, []).append(index)
             else:
                 plain.setdefault(pool.number, []).append(index)
-        for number, indexes in plain.items():
+        for number, indexes in plain.items() if self._subjects else ():
             reusing = self._reusing(number, indexes)
             if reusing:
                 special.setdefault(number, []).extend(reusing)
@@ -125,7 +132,7 @@ class _Set:
         }
         for chunk in _chunks(list(subjects)):
             rows = self._raw.all(
-                f"SELECT subject FROM free_range WHERE pool = ? AND subject IN ({_marks(chunk)}) "
+                f"SELECT subject FROM free_range WHERE pool = ? AND subject IN ({marks(len(chunk))}) "
                 "AND free_at > ?",
                 number,
                 *chunk,
@@ -200,7 +207,7 @@ class _Set:
             for wish in (self._wishes[one.index],)
             for ordinal, value in enumerate(one.values)
         ]
-        if rows and self._raw.insert("allocation", COLUMNS, _TYPES, rows) != len(rows):
+        if rows and self._raw.insert("allocation", COLUMNS, TYPES, rows) != len(rows):
             taken = self._settle(taken)
         for one in taken:
             self._answer(one.index, one.pool, one.values)
@@ -254,10 +261,6 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 def _text(wish: Wish) -> str | None:
     return None if wish.reason is None else json.dumps(wish.reason)
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:

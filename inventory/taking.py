@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from inventory import journal, ranges
@@ -28,6 +29,10 @@ _SECOND = 1_000_000
 COLUMNS = (
     "pool, value, owner, ordinal, subject, valid_from, confirmed_at, expires_at, reason, order_id, "
     "item_id, layer"
+)
+TYPES = (
+    *("int", "bigint", "text", "int", "text", "bigint", "bigint", "bigint"),
+    *("jsonb", "text", "text", "text"),
 )
 _INSERT = (
     f"INSERT INTO allocation ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -57,6 +62,8 @@ class Terms:
     confirmed_at: int | None
     expires_at: int | None
     cause: Cause
+    begins: datetime
+    ends: datetime | None
 
 
 def terms_of(
@@ -67,12 +74,16 @@ def terms_of(
     cause: Cause | None,
 ) -> Terms:
     """Return the terms of a call at this moment."""
-    now = to_micros(tx.now)
+    begins = tx.now
+    now = to_micros(begins)
+    expires_at = None if ttl_seconds is None else now + ttl_seconds * _SECOND
     return Terms(
         now=now,
         confirmed_at=now if state == "active" else None,
-        expires_at=None if ttl_seconds is None else now + ttl_seconds * _SECOND,
+        expires_at=expires_at,
         cause=cause or NO_CAUSE,
+        begins=begins,
+        ends=None if expires_at is None else from_micros(expires_at),
     )
 
 
@@ -132,14 +143,14 @@ def allocation_of(
         kind=pool.kind,
         scope=pool.scope,
         value=number,
-        text=render(pool.kind, pool.params, number),
         owner=wish.owner,
         state="reserved" if terms.confirmed_at is None else "active",
-        expires_at=None if terms.expires_at is None else from_micros(terms.expires_at),
+        expires_at=terms.ends,
         subject=wish.subject,
         reason=None if reason is None else dict(reason),
-        valid_from=from_micros(terms.now),
+        valid_from=terms.begins,
         cause=terms.cause,
+        params=pool.params,
     )
 
 

@@ -83,15 +83,12 @@ class Rx:
         """Return a raw DB-API cursor on the same connection and transaction (hot paths only)."""
         return self._driver.cursor()
 
-    def close(self) -> None:
-        """Roll back what is not committed, and give the connection back (called by `Database`)."""
+    def rollback(self) -> None:
+        """Undo what is not committed (called by `Database`)."""
         if self._core is not None:
-            self._core.close()
-            return
-        try:
+            self._core.rollback()
+        else:
             self._driver.rollback()
-        finally:
-            self._driver.close()
 
 
 class Tx(Rx):
@@ -157,6 +154,7 @@ class Database:
             self.engine = self._readers = _sqlite_engine(url, synchronous or SYNCHRONOUS)
         else:
             self.engine, self._readers = _postgres_writers(url), _postgres_readers(url)
+        self._kept: PoolProxiedConnection | None = None
         self._writer: AbstractContextManager[Any] = (
             threading.RLock() if self._sqlite else nullcontext()
         )
@@ -176,7 +174,7 @@ class Database:
                 rx.cursor().execute("BEGIN")
             yield rx
         finally:
-            rx.close()
+            _give_back(rx, driver)
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
@@ -194,6 +192,10 @@ class Database:
 
     def close(self) -> None:
         """Close all connections and give the lock back."""
+        with self._writer:
+            if self._kept is not None:
+                self._kept.close()
+                self._kept = None
         self.engine.dispose()
         self._readers.dispose()
         if self._lock:
@@ -201,13 +203,32 @@ class Database:
 
     @contextmanager
     def _open(self) -> Iterator[Tx]:
-        tx = Tx(self.engine.raw_connection(), self.engine, self.clock)
+        driver = self._writing()
+        tx = Tx(driver, self.engine, self.clock)
         try:
             if self._sqlite:
                 tx.cursor().execute("BEGIN IMMEDIATE")
             yield tx
         finally:
-            tx.close()
+            if self._sqlite:
+                tx.rollback()
+            else:
+                _give_back(tx, driver)
+
+    def _writing(self) -> PoolProxiedConnection:
+        """Return a connection for a writer: SQLite's one writer keeps his."""
+        if not self._sqlite:
+            return self.engine.raw_connection()
+        if self._kept is None:
+            self._kept = self.engine.raw_connection()
+        return self._kept
+
+
+def _give_back(rx: Rx, driver: PoolProxiedConnection) -> None:
+    try:
+        rx.rollback()
+    finally:
+        driver.close()
 
 
 def engine_url(url: str) -> str:

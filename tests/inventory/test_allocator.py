@@ -63,7 +63,6 @@ def test_an_allocation_says_all(vlans: Database) -> None:
             kind="s-vlan",
             scope="bng",
             value=1001,
-            text="1001",
             owner="o",
             state="reserved",
             expires_at=tx.now + timedelta(seconds=60),
@@ -73,6 +72,7 @@ def test_an_allocation_says_all(vlans: Database) -> None:
             cause=CAUSE,
         )
         assert taken == expected
+        assert taken.text == "1001"
         assert allocator.take(tx, kind="s-vlan", scope="bng", owner="o") == (expected,)
         assert allocator.allocations(tx, owner="o") == (expected,)
 
