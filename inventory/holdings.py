@@ -103,9 +103,10 @@ class Held:
 
 _POOL = (
     "p.number, p.id, p.kind, p.scope, p.quarantine_seconds, {text:p.params}, p.draining, "
-    "p.pressure_until, p.pressure_reason, "
+    "p.pressure_until, p.pressure_reason, p.removed, "
 )
-_POOL_WIDTH = 9
+_POOL_WIDTH = 10
+_REMOVED = 9
 _VALUE = (
     "a.id, a.value, a.owner, a.subject, a.valid_from, a.confirmed_at, a.expires_at, a.reason, "
     "a.order_id, a.item_id, a.layer "
@@ -141,9 +142,7 @@ def locate_many(
         row
         for chunk in _chunks(pool_ids)
         for row in raw.all(
-            f"SELECT {_POOL}{_NO_VALUE}FROM pool p WHERE p.id IN ({marks(len(chunk))}) "
-            "AND p.removed IS NULL",
-            *chunk,
+            f"SELECT {_POOL}{_NO_VALUE}FROM pool p WHERE p.id IN ({marks(len(chunk))})", *chunk
         )
     )
     numbers = {pool.number: pool for pool in pools.values()}
@@ -173,7 +172,7 @@ def _together_text(pools: int, owners: int) -> str:
     return (
         f"SELECT {_POOL}{_VALUE}FROM pool p LEFT JOIN allocation a ON a.pool = p.number "
         f"AND a.owner IN ({marks(owners)}) AND a.valid_to IS NULL "
-        f"WHERE p.id IN ({marks(pools)}) AND p.removed IS NULL ORDER BY a.ordinal"
+        f"WHERE p.id IN ({marks(pools)}) ORDER BY a.ordinal"
     )
 
 
@@ -182,7 +181,8 @@ def _located(
 ) -> tuple[dict[str, PoolRow], dict[tuple[int, str], list[Held]]]:
     pools: dict[str, PoolRow] = {}
     held: dict[tuple[int, str], list[Held]] = {}
-    for row in rows:
+    # asked of the rows, not of the database: it thinks next to none is NULL, and reads a whole index for that
+    for row in (row for row in rows if row[_REMOVED] is None):
         pool = pools.get(row[1]) or pools.setdefault(row[1], _pool(row))
         if row[_POOL_WIDTH] is not None:
             one = _held(pool, row)
@@ -305,7 +305,7 @@ def _state(row: RowMapping, moment: datetime) -> State:
 
 
 def _pool(row: tuple[Any, ...]) -> PoolRow:
-    number, id_, kind, scope, quarantine, params, draining, until, why = row[:_POOL_WIDTH]
+    number, id_, kind, scope, quarantine, params, draining, until, why, _ = row[:_POOL_WIDTH]
     return PoolRow(
         number, id_, kind, scope, quarantine, params_of(params), bool(draining), until, why
     )

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from inventory import ranges
+from inventory import quick, ranges
 from inventory.cause import Cause
 from inventory.holdings import Allocation, Held, PoolRow, locate_many
-from inventory.one_statement import MOST, take_firsts
 from inventory.raw import Raw, marks
 from inventory.taking import (
     COLUMNS,
@@ -81,21 +80,46 @@ class _Set:
         self._ids = [pool_id(wish.kind, wish.scope) for wish in wishes]
 
     def run(self) -> tuple[Answer, ...]:
-        pools, held = locate_many(
-            self._raw, _distinct(self._ids), _distinct(wish.owner for wish in self._wishes)
-        )
-        plain, special = self._sort(pools, held)
-        if not special and self._one_each(plain):
-            self._at_once(pools, plain)
-        else:
-            self._by_runs({pool.number: pool for pool in pools.values()}, plain, special)
+        left = self._quickly()
+        if left:
+            self._carefully(left)
         for index, answer in enumerate(self._answers):
             if answer is None:
                 self._step(index)
         return tuple(answer or () for answer in self._answers)
 
+    def _quickly(self) -> Sequence[int]:
+        """Take one value each of known pools; return which wishes are left."""
+        everything = range(len(self._wishes))
+        pools = quick.known(self._tx)
+        wanted = [
+            (pool, wish)
+            for id_, wish in zip(self._ids, self._wishes, strict=True)
+            if (pool := pools.get(id_)) is not None and _ordinary(wish) and wish.count == 1
+        ]
+        if len(wanted) != len(everything) or not _few_and_different(self._ids) or self._subjects:
+            return everything
+        for index, value in enumerate(quick.take_firsts(self._raw, wanted, self._terms)):
+            if value is not None:
+                self._answer(index, wanted[index][0], (value,))
+        return [index for index in everything if self._answers[index] is None]
+
+    def _carefully(self, left: Sequence[int]) -> None:
+        """Look up pools and what is held, then take runs, pool by pool, and the special cases between."""
+        pools, held = locate_many(
+            self._raw,
+            _distinct(self._ids[index] for index in left),
+            _distinct(self._wishes[index].owner for index in left),
+        )
+        quick.remember(self._tx, pools.values())
+        plain, special = self._sort(left, pools, held)
+        self._by_runs({pool.number: pool for pool in pools.values()}, plain, special)
+
     def _sort(
-        self, pools: Mapping[str, PoolRow], held: Mapping[tuple[int, str], list[Held]]
+        self,
+        left: Sequence[int],
+        pools: Mapping[str, PoolRow],
+        held: Mapping[tuple[int, str], list[Held]],
     ) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
         """Answer what is held already; return by pool number what is ordinary, and what is not.
 
@@ -104,7 +128,8 @@ class _Set:
         plain: dict[int, list[int]] = {}
         special: dict[int, list[int]] = {}
         seen: set[tuple[int, str]] = set()
-        for index, wish in enumerate(self._wishes):
+        for index in left:
+            wish = self._wishes[index]
             pool = pools.get(self._ids[index])
             if pool is None or (mine := (pool.number, wish.owner)) in seen:
                 continue
@@ -140,25 +165,6 @@ class _Set:
             )
             found |= {subjects[row[0]] for row in rows}
         return found
-
-    def _one_each(self, plain: Mapping[int, Sequence[int]]) -> bool:
-        return 0 < len(plain) <= MOST and all(
-            len(indexes) == 1 and self._wishes[indexes[0]].count == 1 for indexes in plain.values()
-        )
-
-    # -- one statement (PostgreSQL) -----------------------------------------------------------------
-
-    def _at_once(self, pools: Mapping[str, PoolRow], plain: Mapping[int, Sequence[int]]) -> None:
-        """Take the first value of each pool and write all down in one round trip, as far as that goes."""
-        order = [plain[number][0] for number in sorted(plain)]
-        wanted = [(pools[self._ids[index]].number, self._wishes[index]) for index in order]
-        found = take_firsts(self._raw, wanted, self._terms)
-        for index, value in zip(order, found, strict=True):
-            if value is not None:
-                self._answer(index, pools[self._ids[index]], [value])
-        for index in order:
-            if self._answers[index] is None:
-                self._step(index)
 
     # -- runs ---------------------------------------------------------------------------------------
 
@@ -249,6 +255,10 @@ class _Set:
 
 def _ordinary(wish: Wish) -> bool:
     return wish.value is None and wish.band is None
+
+
+def _few_and_different(ids: Sequence[str]) -> bool:
+    return len(ids) <= quick.MOST and len(set(ids)) == len(ids)
 
 
 def _expired(held: Sequence[Held], now: int) -> bool:

@@ -154,6 +154,7 @@ pool = Table(
     Column("params", Json, nullable=False),
     Column("created", Micros, nullable=False),
     Column("removed", Micros),
+    Index("ix_pool_id", "id"),
     Index("ix_pool_domain", "domain", "first"),
     Index("ix_pool_parent", "parent"),
 )

@@ -242,8 +242,17 @@ def _postgres_writers(url: str) -> Engine:
     A statement prepared while its tables were empty keeps the sequential scan it was planned with, and its cost
     grows with the tables: those who write small things by key never scan.
     """
+    from psycopg.types.numeric import Int8Dumper
+
     options = {"options": "-c enable_seqscan=off"}
-    return _watched(create_engine(engine_url(url), **_POOL, connect_args=options))
+    engine = _watched(create_engine(engine_url(url), **_POOL, connect_args=options))
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # psycopg sends a small number as smallint, a large one as bigint: each mix would be prepared anew
+        connection.adapters.register_dumper(int, Int8Dumper)
+
+    return engine
 
 
 def _postgres_readers(url: str) -> Engine:
