@@ -6,7 +6,8 @@ TurnupError
 │   ├── PoolNotFound            POOL_NOT_FOUND 404
 │   ├── AllocationNotFound      ALLOCATION_NOT_FOUND 404
 │   ├── DeviceNotFound          DEVICE_NOT_FOUND 404
-│   └── NodeNotFound            NODE_NOT_FOUND 404
+│   ├── NodeNotFound            NODE_NOT_FOUND 404
+│   └── PartyNotFound           PARTY_NOT_FOUND 404
 ├── InvalidInput
 │   ├── KindUnknown             KIND_UNKNOWN 400
 │   ├── InvalidRange            INVALID_RANGE 400
@@ -68,6 +69,13 @@ class NodeNotFound(NotFound):
 
     code = "NODE_NOT_FOUND"
     reason = "The connectivity graph has no such node"
+
+
+class PartyNotFound(NotFound):
+    """No product or service in the inventory names this party."""
+
+    code = "PARTY_NOT_FOUND"
+    reason = "No product or service names this party"
 
 
 class KindUnknown(InvalidInput):

@@ -61,7 +61,7 @@ def town(network: Database) -> Database:
     return network
 
 
-def hurt(rx: Rx, **what: str) -> set[str]:
+def hurt(rx: Rx, **what: Any) -> set[str]:
     found = impact.impact(rx, **what)
     products = {product["id"] for product in found["products"]}
     assert {party["id"] for party in found["parties"]} == {f"party-{p}" for p in products}
@@ -171,6 +171,7 @@ def test_questions_that_have_no_answer(town: Database) -> None:
             impact.impact(rx, resource="nothing")
         with pytest.raises(PoolNotFound):
             impact.impact(rx, pool="ipv4@nowhere")
-        for wrong in ({}, {"node": PON1, "pool": "ipv4@bng-1"}):
+        wrongs: tuple[dict[str, Any], ...] = ({}, {"node": PON1, "pool": "ipv4@bng-1"})
+        for wrong in wrongs:
             with pytest.raises(InvalidInput, match="exactly one"):
                 impact.impact(rx, **wrong)
