@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from inventory.errors import PoolNotFound
+from inventory.holdings import allocations
 from inventory.raw import Raw, Row
 from inventory.registry import natural
 from inventory.runout import (
@@ -30,6 +31,7 @@ from inventory.runout import (
     level_of,
 )
 from inventory.types import from_micros, to_micros
+from inventory.usage import free_of, pool_id
 from store import Rx
 from store.errors import InvalidInput
 
@@ -72,6 +74,10 @@ _RELEASED = (
     "SELECT pool, (valid_to - ?) / ?, count(*) FROM allocation "
     "WHERE valid_to >= ? AND valid_to < ? AND {pools} GROUP BY 1, 2"
 )
+_USERS = (
+    "SELECT count(*) FROM pool_user u JOIN pool p ON p.number = u.pool "
+    "WHERE p.id = ? AND p.removed IS NULL AND u.shared_by = ? AND u.valid_to IS NULL"
+)
 _FROM_ROW = "SELECT id, valid_from FROM allocation WHERE id >= ? ORDER BY id LIMIT 1"
 _LAST_ROW = "SELECT id FROM allocation ORDER BY id DESC LIMIT 1"
 
@@ -94,6 +100,14 @@ class Outlook:
     horizon_days: int = 90
     window_days: int = 30
     limits: Limits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class SharedValue:
+    """The one value that all users of a key have, as a resource's characteristic shows it."""
+
+    value: int | str
+    users: int
 
 
 ALL = Which()
@@ -247,6 +261,30 @@ def check(outlook: Outlook) -> None:
             raise InvalidInput(
                 f"{name} is {value:g}; give a number from {least} to {most}.", details={name: value}
             )
+
+
+def room(rx: Rx, pools: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Return how many values are free in these (kind, scope); pools that are not there are left out."""
+    scopes: defaultdict[str, list[str]] = defaultdict(list)
+    for kind, scope in pools:
+        scopes[kind].append(scope)
+    return {
+        (kind, scope): free
+        for kind, wanted in scopes.items()
+        for start in range(0, len(wanted), _MANY)
+        for scope, free in free_of(rx, kind, wanted[start : start + _MANY]).items()
+    }
+
+
+def shared_value(rx: Rx, kind: str, scope: str, shared_by: str) -> SharedValue | None:
+    """Return the value that users of a key share now, and how many they are; None when nobody has one."""
+    pool = pool_id(kind, scope)
+    held = next(iter(allocations(rx, owner=f"shared:{shared_by}", pool=pool)), None)
+    if held is None:
+        return None
+    users = Raw(rx).one(_USERS, pool, shared_by)
+    shown = held.value if held.text == str(held.value) else held.text
+    return SharedValue(shown, int(users[0]) if users else 0)
 
 
 def roll_up(

@@ -92,7 +92,7 @@ class OrderBook:
             (1 << 62) if limit is None else limit,
             offset,
         )
-        items = _items_of(rx, [found[0] for found in page])
+        items = items_of(rx, [found[0] for found in page])
         total = int(value(rx, f"SELECT count(*) FROM orders WHERE {where}", *params))
         return [_rows.order(rx, found, tuple(items.get(found[0], ()))) for found in page], total
 
@@ -314,7 +314,8 @@ def _read(rx: Rx, query: str, order_id: str) -> Order:
     return _rows.order(rx, found, tuple(_rows.item(rx, item) for item in items))
 
 
-def _items_of(rx: Rx, order_ids: list[str]) -> dict[str, list[Item]]:
+def items_of(rx: Rx, order_ids: list[str]) -> dict[str, list[Item]]:
+    """Return the items of many orders by order id."""
     grouped: dict[str, list[Item]] = {}
     for start in range(0, len(order_ids), 500):
         chunk = order_ids[start : start + 500]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from orders.errors import OrderFinal
 from orders.ledger import Ledger
 from orders.model import FINAL, NewOrder, Order, State, TaskSpec
 from orders.wire import OrderEvents, OrderShape, cancel_body, instant, order_body
-from store import Database, Rx, Tx
-from store.errors import NotFound
+from store import Database, Rx, Tx, from_text
+from store.errors import InvalidInput, NotFound
 from tmf.collection import ResourceSpec
 from tmf.patch import Patch, apply_patch
 from tmf.ports import key_of
@@ -65,7 +66,9 @@ class OrderDesk:
             order, created = self._ledger.create(tx, self._parse(tx, body, key))
             if created:
                 items = tuple(item.id for item in order.items)
-                start = TaskSpec(key="start", kind=f"{layer}.start@1", items=items)
+                start = TaskSpec(
+                    key="start", kind=f"{layer}.start@1", items=items, run_at=_begin(tx, order)
+                )
                 self._ledger.add_tasks(tx, order.id, [start])
             return order_body(self.shape, self._ledger.order(tx, order.id))
 
@@ -110,6 +113,19 @@ class OrderDesk:
         if order.layer != self.shape.layer:
             raise NotFound(f"{order_id} is not a {self.shape.type}; look in the other order APIs.")
         return order
+
+
+def _begin(rx: Rx, order: Order) -> datetime | None:
+    """Return when an order was asked to begin, if that is still ahead. Raises INVALID_INPUT."""
+    wished = order.body.get("requestedStartDate")
+    try:
+        begin = from_text(str(wished)) if wished else None
+    except ValueError:
+        raise InvalidInput(
+            f"requestedStartDate {wished!r} is no instant; write it as 2026-12-01T08:00:00Z."
+        ) from None
+    begin = begin.replace(tzinfo=UTC) if begin and begin.tzinfo is None else begin
+    return begin if begin and begin > rx.now else None
 
 
 def close_cancelled(tx: Tx, ledger: Ledger, order_id: str) -> None:

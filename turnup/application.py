@@ -116,6 +116,11 @@ class Application:
         self.fleet.stop()
         self.database.close()
 
+    @property
+    def chained(self) -> bool:
+        """Return whether all three layers are in this process, so that its order book is the whole one."""
+        return self._below.som is None and self._below.rom is None
+
     def has_endpoint(self, protocol: str) -> bool:
         """Tell whether any device of the registry is reached by a protocol."""
         with self.database.read() as rx:
