@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, literal_column, or_, select
 
 from inventory.cause import NO_CAUSE, Cause, cause_of
 from inventory.kinds import render
@@ -16,6 +16,7 @@ from inventory.raw import Raw, Row, loads, marks, params_of
 from inventory.tables import allocation as table
 from inventory.tables import pool as pool_table
 from inventory.types import from_micros
+from inventory.usage import pool_id
 from store import Rx
 
 State = Literal["reserved", "active", "quarantined"]
@@ -111,13 +112,16 @@ _VALUE = (
     "a.id, a.value, a.owner, a.subject, a.valid_from, a.confirmed_at, a.expires_at, a.reason, "
     "a.order_id, a.item_id, a.layer "
 )
+# "coalesce" as the index by owner has it, see tables.HELD
 _LOCATE = (
     f"SELECT {_POOL}{_VALUE}FROM pool p LEFT JOIN allocation a "
-    "ON a.pool = p.number AND a.owner = ? AND a.valid_to IS NULL "
-    "WHERE p.kind = ? AND p.scope = ? AND p.removed IS NULL ORDER BY a.ordinal"
+    "ON a.pool = p.number AND a.owner = ? AND coalesce(a.valid_to, 0) = 0 "
+    "WHERE p.id = ? AND coalesce(p.removed, 0) = 0 ORDER BY a.ordinal"
 )
 _HELD = f"SELECT {_POOL}{_VALUE}FROM allocation a JOIN pool p ON p.number = a.pool "
-_OF_OWNER = _HELD + "WHERE a.owner = ? AND a.valid_to IS NULL ORDER BY a.pool, a.ordinal {lock:a}"
+_OF_OWNER = (
+    _HELD + "WHERE a.owner = ? AND coalesce(a.valid_to, 0) = 0 ORDER BY a.pool, a.ordinal {lock:a}"
+)
 _LAPSED = _HELD + "WHERE a.expires_at <= ? AND a.valid_to IS NULL AND a.confirmed_at IS NULL "
 _ORDERED = "ORDER BY a.pool, a.value {skip:a}"
 _MANY = 400
@@ -125,7 +129,7 @@ _MANY = 400
 
 def locate(raw: Raw, kind: str, scope: str, owner: str) -> tuple[PoolRow, tuple[Held, ...]] | None:
     """Return a pool and what the owner holds of it, in one round trip; None when there is no such pool."""
-    rows = raw.all(_LOCATE, owner, kind, scope)
+    rows = raw.all(_LOCATE, owner, pool_id(kind, scope))
     if not rows:
         return None
     pool = _pool(rows[0])
@@ -149,7 +153,7 @@ def locate_many(
     for chunk in _chunks(owners):
         rows = raw.all(
             f"SELECT a.pool, {_VALUE}FROM allocation a WHERE a.owner IN ({marks(len(chunk))}) "
-            "AND a.valid_to IS NULL ORDER BY a.pool, a.ordinal",
+            "AND coalesce(a.valid_to, 0) = 0 ORDER BY a.pool, a.ordinal",
             *chunk,
         )
         for number, *row in rows:
@@ -171,7 +175,7 @@ def _together(raw: Raw, pool_ids: Sequence[str], owners: Sequence[str]) -> Seque
 def _together_text(pools: int, owners: int) -> str:
     return (
         f"SELECT {_POOL}{_VALUE}FROM pool p LEFT JOIN allocation a ON a.pool = p.number "
-        f"AND a.owner IN ({marks(owners)}) AND a.valid_to IS NULL "
+        f"AND a.owner IN ({marks(owners)}) AND coalesce(a.valid_to, 0) = 0 "
         f"WHERE p.id IN ({marks(pools)}) ORDER BY a.ordinal"
     )
 
@@ -237,7 +241,10 @@ def allocations(
     """
     moment = at or rx.now
     query = select(table, *_POOL_COLUMNS).join(pool_table, pool_table.c.number == table.c.pool)
-    query = query.where(_held_at(moment, present=at is None, quarantined=quarantined))
+    by_owner = owner is not None or owner_prefix is not None
+    present = at is None and not quarantined
+    held = _PRESENT_OF_OWNER if present and by_owner else table.c.valid_to.is_(None)
+    query = query.where(_held_at(moment, held, present=present, quarantined=quarantined))
     query = _narrow(rx, query, owner, owner_prefix, pool, value)
     rows = rx.execute(query.order_by(table.c.pool, table.c.value, table.c.id)).mappings()
     return tuple(_allocation(row, moment) for row in rows)
@@ -251,11 +258,16 @@ _POOL_COLUMNS = (
 )
 
 
-def _held_at(moment: datetime, *, present: bool, quarantined: bool) -> ColumnElement[bool]:
+_PRESENT_OF_OWNER = literal_column("coalesce(allocation.valid_to, 0)") == literal_column("0")
+
+
+def _held_at(
+    moment: datetime, held: ColumnElement[bool], *, present: bool, quarantined: bool
+) -> ColumnElement[bool]:
     unexpired = or_(table.c.expires_at.is_(None), table.c.expires_at > moment)
-    if present and not quarantined:
-        return and_(table.c.valid_to.is_(None), unexpired)
-    until = and_(or_(table.c.valid_to.is_(None), table.c.valid_to > moment), unexpired)
+    if present:
+        return and_(held, unexpired)
+    until = and_(or_(held, table.c.valid_to > moment), unexpired)
     if quarantined:
         until = or_(until, and_(table.c.valid_to <= moment, table.c.quarantine_until > moment))
     return and_(table.c.valid_from <= moment, until)

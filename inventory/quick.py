@@ -29,8 +29,9 @@ _KNOWN = 100_000
 _pools: WeakKeyDictionary[Engine, dict[str, PoolRow]] = WeakKeyDictionary()
 
 _OPEN = (
-    "EXISTS (SELECT 1 FROM pool p WHERE p.number = ? AND p.removed IS NULL AND p.draining = 0) "
-    "AND NOT EXISTS (SELECT 1 FROM allocation a WHERE a.owner = ? AND a.pool = ? AND a.valid_to IS NULL)"
+    "EXISTS (SELECT 1 FROM pool p WHERE p.number = ? AND coalesce(p.removed, 0) = 0 AND p.draining = 0) "
+    "AND NOT EXISTS (SELECT 1 FROM allocation a WHERE a.owner = ? AND a.pool = ? "
+    "AND coalesce(a.valid_to, 0) = 0)"
 )
 _FREE = "FROM free_range WHERE pool = ? AND free_at <= ? AND "
 _ORDER = " ORDER BY free_at, hi LIMIT 1"

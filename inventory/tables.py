@@ -22,6 +22,10 @@ from store.types import Instant, Json, metadata
 
 _CURRENT = text("valid_to IS NULL")
 _CLOSED = text("valid_to IS NOT NULL")
+# the same as _CURRENT, in words of its own: PostgreSQL thinks, until told, that next to no valid_to is NULL, and then
+# reads all of any index of that condition rather than look up the one that fits
+HELD = "coalesce(valid_to, 0) = 0"
+_HELD = text(HELD)
 _PREFIX_SEARCH = "text_pattern_ops"
 
 
@@ -250,8 +254,8 @@ Index(
     allocation.c.pool,
     allocation.c.ordinal,
     unique=True,
-    sqlite_where=_CURRENT,
-    postgresql_where=_CURRENT,
+    sqlite_where=_HELD,
+    postgresql_where=_HELD,
     postgresql_ops={"owner": _PREFIX_SEARCH},
 )
 Index(
