@@ -10,6 +10,7 @@ TurnupError
 │   └── PartyNotFound           PARTY_NOT_FOUND 404
 ├── InvalidInput
 │   ├── KindUnknown             KIND_UNKNOWN 400
+│   ├── KindInvalid             KIND_INVALID 400
 │   ├── InvalidRange            INVALID_RANGE 400
 │   ├── InvalidPrefix           INVALID_PREFIX 400
 │   ├── ValueInvalid            VALUE_INVALID 400
@@ -19,6 +20,7 @@ TurnupError
 │   ├── BandUnknown             BAND_UNKNOWN 400
 │   └── TopologyConflict        TOPOLOGY_CONFLICT 400
 └── Conflict
+    ├── KindConflict            KIND_CONFLICT 409
     ├── PoolExists              POOL_EXISTS 409
     ├── PoolOverlap             POOL_OVERLAP 409
     ├── PoolExhausted           POOL_EXHAUSTED 409
@@ -28,7 +30,8 @@ TurnupError
     ├── OwnedByOrder            OWNED_BY_ORDER 409
     ├── LifecycleInvalid        LIFECYCLE_INVALID 409
     ├── Contention              CONTENTION 409 (transient)
-    └── NoAccessPath            NO_ACCESS_PATH 409
+    ├── NoAccessPath            NO_ACCESS_PATH 409
+    └── NoPortFits              NO_PORT_FITS 409
 """
 
 from __future__ import annotations
@@ -85,6 +88,13 @@ class KindUnknown(InvalidInput):
     reason = "No such pool kind is declared"
 
 
+class KindInvalid(InvalidInput):
+    """A document that should declare a pool kind says something that no kind can be."""
+
+    code = "KIND_INVALID"
+    reason = "The declaration of the pool kind is not valid"
+
+
 class InvalidRange(InvalidInput):
     """The range is empty, missing, or wider than the kind allows."""
 
@@ -139,6 +149,13 @@ class BandUnknown(InvalidInput):
 
     code = "BAND_UNKNOWN"
     reason = "The pool has no reserved band of this name"
+
+
+class KindConflict(Conflict):
+    """A pool kind of this name has other content and is in use, or is one of Turnup's own."""
+
+    code = "KIND_CONFLICT"
+    reason = "A pool kind of this name has other content"
 
 
 class PoolExists(Conflict):
@@ -210,3 +227,10 @@ class NoAccessPath(Conflict):
 
     code = "NO_ACCESS_PATH"
     reason = "No access port can be reached from the place"
+
+
+class NoPortFits(Conflict):
+    """Ports reach the place and have free ids, but the catalog's rules turn each of them down."""
+
+    code = "NO_PORT_FITS"
+    reason = "The catalog's rules turn down every reachable port"

@@ -1,76 +1,122 @@
-"""Pool kinds, read from `kinds.yaml`: how values are written, which exist, how they are handed out."""
+"""Pool kinds by name: those of `kinds.yaml`, and those that a catalog or an engineer declared (table `pool_kind`).
+
+Every order passes here, so a known kind costs one look into a mapping; the files and the table are read once.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
-from ipaddress import IPv4Address, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
 
-from inventory.errors import InvalidRange, KindUnknown, ValueInvalid
+from inventory import declared
+from inventory.errors import KindConflict, KindUnknown, ValueInvalid
+from inventory.kind import Document, Kind, Reuse, read
+from inventory.renderings import fits
+from store import Rx, Tx
 
-Rendering = Literal["integer", "ipv4", "ipv6-prefix", "onu-serial"]
-Reuse = Literal["lowest", "oldest"]
+__all__ = [
+    "Kind",
+    "Reuse",
+    "check",
+    "declare",
+    "kind",
+    "kinds",
+    "load",
+    "number",
+    "own_kinds",
+    "parse",
+    "plain",
+    "read",
+    "render",
+    "technology",
+]
 
-_SERIAL = re.compile(r"[!-~]{4}[0-9A-Fa-f]{8}")
-_INTEGER = re.compile(r"-?[0-9]{1,19}")
-_ADDRESS_BITS = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What all pools of one kind have in common; see the head of `kinds.yaml`."""
-
-    name: str
-    render: Rendering
-    range: tuple[int, int] | None = None
-    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    per_port: bool = False
-    on_demand: bool = False
-    stock: bool = False
-    exclude_first: int = 0
-    exclude_last: int = 0
-    length: int | None = None
-    domain: str | None = None
-    quarantine: int = 0
-    reuse: Reuse = "lowest"
-
-    def limits(self, technology: str | None = None) -> tuple[int, int] | None:
-        """Return the first and last value that exist (None: any). Raises InvalidRange."""
-        if not self.ranges:
-            return self.range
-        if technology is not None and technology in self.ranges:
-            return self.ranges[technology]
-        raise InvalidRange(
-            f"Pools of kind {self.name} need a technology; use one of {', '.join(self.ranges)}.",
-            details={"kind": self.name, "technology": technology},
-        )
+_declared: dict[str, Kind] = {}
 
 
-def kind(name: str) -> Kind:
-    """Return a kind. Raises KindUnknown (KIND_UNKNOWN)."""
-    known = kinds()
-    if name not in known:
+def kind(name: str, rx: Rx | None = None) -> Kind:
+    """Return a kind.
+
+    Args:
+        name: the kind's name.
+        rx: with a transaction the table decides about declared kinds: what another process or this very
+            transaction declared is found, what is not there is unknown.
+
+    Raises:
+        KindUnknown: KIND_UNKNOWN.
+
+    """
+    own = own_kinds().get(name)
+    if own is not None:
+        return own
+    found = _declared.get(name) if rx is None else _stored(rx, name)
+    if found is None:
+        names = ", ".join(sorted(kinds() if rx is None else {*own_kinds(), *declared.names(rx)}))
         raise KindUnknown(
-            f"No pool kind {name!r}; use one of {', '.join(sorted(known))}.", details={"kind": name}
+            f"No pool kind {name!r}; use one of {names}, or declare it.", details={"kind": name}
         )
-    return known[name]
+    return found
+
+
+def kinds() -> Mapping[str, Kind]:
+    """Return all kinds that this process knows, by name."""
+    return {**own_kinds(), **_declared}
 
 
 @cache
-def kinds() -> Mapping[str, Kind]:
-    """Return all kinds by name."""
-    return {name: _kind(name, entry) for name, entry in _document()["kinds"].items()}
+def own_kinds() -> Mapping[str, Kind]:
+    """Return the kinds of `kinds.yaml`, by name."""
+    return {name: read(name, entry) for name, entry in _file()["kinds"].items()}
+
+
+def check(document: Mapping[str, Any]) -> Kind:
+    """Return the kind that a declaration `{name, render, scope, …}` describes. Raises KindInvalid, KindConflict."""
+    name, words = _words(document)
+    found = read(name, words)
+    own = own_kinds().get(name)
+    if own is not None and own.document != words:
+        raise KindConflict(
+            f"Pool kind {name} is one of Turnup's own; declare yours under another name.",
+            details={"kind": name},
+        )
+    declared.check(found)
+    return found
+
+
+def declare(tx: Tx, document: Mapping[str, Any]) -> Kind:
+    """Declare a kind; the same again changes nothing, other content replaces it while there are no pools of it.
+
+    Args:
+        tx: the transaction; this process knows the kind once it is committed.
+        document: `{name, render, scope, …}` in the words of `kinds.yaml`.
+
+    Raises:
+        KindInvalid: KIND_INVALID, with everything that is wrong.
+        KindConflict: KIND_CONFLICT, other content while there are pools of it, or a name of Turnup's own.
+
+    """
+    found = check(document)
+    if found.name not in own_kinds():
+        declared.store(tx, found)
+        tx.after_commit(lambda: _declared.update({found.name: found}))
+    return found
+
+
+def load(rx: Rx) -> Mapping[str, Kind]:
+    """Read all declared kinds from the table (at start); return all kinds by name."""
+    found = {name: read(name, words) for name, words in declared.documents(rx).items()}
+    _declared.clear()
+    _declared.update(found)
+    return kinds()
 
 
 def technology(name: str) -> str:
     """Return an access technology as orders spell it (`xgs-pon` → `XGS-PON`)."""
-    return str(_document()["technologies"].get(name.lower(), name))
+    return str(_file()["technologies"].get(name.lower(), name))
 
 
 def render(kind_name: str, params: Mapping[str, Any], value: int) -> str:
@@ -78,27 +124,20 @@ def render(kind_name: str, params: Mapping[str, Any], value: int) -> str:
 
     Args:
         kind_name: the pool's kind.
-        params: the pool's parameters (`prefix` and `prefixLength` for pools of prefixes).
-        value: 64-bit integer: the number, the IPv4 address, the index of the prefix in its parent,
-            or the eight bytes of the ONU's serial (ITU-T G.984.3 §9.2.4.1, G.988).
+        params: the pool's parameters (`prefix` and `prefixLength` for pools of prefixes, `names` of ports …).
+        value: integer of 64 bits, see `renderings`.
 
     """
-    match kind(kind_name).render:
-        case "ipv4":
-            return str(IPv4Address(value))
-        case "ipv6-prefix":
-            return _prefix_text(params, value)
-        case "onu-serial":
-            raw = value.to_bytes(8, "big")
-            return raw[:4].decode("ascii") + raw[4:].hex().upper()
-        case "integer":
-            return str(value)
+    return kind(kind_name).form.render(params, value)
 
 
 def parse(kind_name: str, params: Mapping[str, Any], text: str) -> int:
-    """Return the integer of a value as people write it. Raises ValueInvalid (VALUE_INVALID)."""
+    """Return the integer of a value as people write it. Raises ValueInvalid (VALUE_INVALID).
+
+    What is well written but lies outside the pool's prefix, administrator or names gives a value that no pool has.
+    """
     try:
-        return _parse(kind(kind_name).render, params, text)
+        return kind(kind_name).form.parse(params, text)
     except ValueError as error:
         raise ValueInvalid(
             f"{text!r} is no value of kind {kind_name}: {error}.",
@@ -106,77 +145,42 @@ def parse(kind_name: str, params: Mapping[str, Any], text: str) -> int:
         ) from None
 
 
-def _parse(rendering: Rendering, params: Mapping[str, Any], text: str) -> int:
-    match rendering:
-        case "ipv4":
-            return int(IPv4Address(text))
-        case "ipv6-prefix":
-            return _prefix_index(params, text)
-        case "onu-serial":
-            return _serial(text)
-        case "integer":
-            return _integer(text)
+def number(kind_name: str, params: Mapping[str, Any], value: int | str) -> int:
+    """Return the integer of a value given as one or as text. Raises ValueInvalid (VALUE_INVALID)."""
+    if isinstance(value, str):
+        return parse(kind_name, params, value)
+    try:
+        return fits(value)
+    except ValueError as error:
+        raise ValueInvalid(
+            f"{value} is no value of kind {kind_name}: {error}.",
+            details={"kind": kind_name, "value": str(value)},
+        ) from None
 
 
-def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise ValueError("write an integer in decimal digits")
-    return int(text)
+def plain(kind_name: str, params: Mapping[str, Any], value: int) -> int | str:
+    """Return a value as characteristics of resources carry it: VLANs and ids as numbers, the rest as text."""
+    return value if kind(kind_name).is_number else render(kind_name, params, value)
 
 
-def _serial(text: str) -> int:
-    if not _SERIAL.fullmatch(text):
-        raise ValueError("write four vendor letters and eight hexadecimal digits")
-    return int.from_bytes(text[:4].encode("ascii") + bytes.fromhex(text[4:]), "big")
+def _stored(rx: Rx, name: str) -> Kind | None:
+    words = declared.document(rx, name)
+    known = _declared.get(name)
+    if words is None:
+        _declared.pop(name, None)
+        return None
+    if known is None or known.document != words:
+        known = _declared[name] = read(name, words)
+    return known
 
 
-def _prefix_text(params: Mapping[str, Any], index: int) -> str:
-    length = int(params["prefixLength"])
-    base = int(IPv6Network(params["prefix"]).network_address)
-    return str(IPv6Network((base + (index << (_ADDRESS_BITS - length)), length)))
-
-
-def _prefix_index(params: Mapping[str, Any], text: str) -> int:
-    parent, length = IPv6Network(params["prefix"]), int(params["prefixLength"])
-    network = ip_network(text)
-    if not isinstance(network, IPv6Network) or network.prefixlen != length:
-        raise ValueError(f"write an IPv6 prefix of length {length}")
-    offset = int(network.network_address) - int(parent.network_address)
-    return offset >> (_ADDRESS_BITS - length)
+def _words(document: Mapping[str, Any]) -> tuple[str, Document]:
+    words = dict(document) if isinstance(document, Mapping) else {}
+    return str(words.pop("name", "")), words
 
 
 @cache
-def _document() -> Mapping[str, Any]:
+def _file() -> Mapping[str, Any]:
     path = Path(__file__).with_name("kinds.yaml")
     document: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return document
-
-
-def _kind(name: str, entry: Mapping[str, Any]) -> Kind:
-    exclude = entry.get("exclude", {})
-    if entry["render"] not in get_args(Rendering):
-        raise ValueError(f"kinds.yaml: {name} has an unknown rendering {entry['render']!r}")
-    return Kind(
-        name=name,
-        render=entry["render"],
-        range=_pair(entry.get("range")),
-        ranges={tech: _bounds(pair) for tech, pair in entry.get("ranges", {}).items()},
-        per_port=entry.get("perPort", False),
-        on_demand=entry.get("onDemand", False),
-        stock=entry.get("stock", False),
-        exclude_first=exclude.get("first", 0),
-        exclude_last=exclude.get("last", 0),
-        length=entry.get("length"),
-        domain=entry.get("domain"),
-        quarantine=entry.get("quarantine", 0),
-        reuse=entry.get("reuse", "lowest"),
-    )
-
-
-def _pair(entry: list[int] | None) -> tuple[int, int] | None:
-    return None if entry is None else _bounds(entry)
-
-
-def _bounds(entry: list[int]) -> tuple[int, int]:
-    first, last = entry
-    return first, last
