@@ -33,3 +33,8 @@ def closed(cause: Cause | None) -> dict[str, str | None]:
 def cause_of(row: RowMapping) -> Cause:
     """Read the opening cause of a row."""
     return Cause(row["order_id"], row["item_id"], row["layer"])
+
+
+def ending_cause_of(row: RowMapping) -> Cause:
+    """Read the closing cause of a row; all None while it is open, too."""
+    return Cause(row["end_order_id"], row["end_item_id"], row["end_layer"])

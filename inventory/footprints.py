@@ -23,6 +23,7 @@ def refresh(
     tx: Tx, instance: str, *, state: str, line: str | None, values: Mapping[str, Any]
 ) -> None:
     """Record the nodes that a resource's present values name; what has ended stands nowhere."""
+    now = tx.now
     texts = {value for value in values.values() if isinstance(value, str)}
     named = set() if lifecycle.gone(state) else _known(tx, texts)
     query = select(footprint.c.node, footprint.c.line).where(
@@ -37,9 +38,9 @@ def refresh(
             footprint.c.node.in_(gone),
             footprint.c.valid_to.is_(None),
         )
-        tx.execute(ended.values(valid_to=tx.now))
+        tx.execute(ended.values(valid_to=now))
     rows = [
-        {"instance": instance, "node": name, "line": line, "valid_from": tx.now}
+        {"instance": instance, "node": name, "line": line, "valid_from": now}
         for name, _ in sorted(wanted - before, key=str)
     ]
     if rows:

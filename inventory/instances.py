@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping, Select, func, insert, select, update
 
 from inventory import footprints, lifecycle, stakes
-from inventory.cause import Cause, cause_of, closed, opened
+from inventory.cause import NO_CAUSE, Cause, cause_of, closed, ending_cause_of, opened
 from inventory.errors import InstanceNotFound
 from inventory.relations import Relation, chunks, relate, related, related_many, unrelate
 from inventory.tables import instance as table
@@ -26,6 +26,7 @@ __all__ = [
     "Version",
     "by_ids",
     "count",
+    "count_versions",
     "find",
     "get",
     "history",
@@ -34,6 +35,7 @@ __all__ = [
     "related",
     "related_many",
     "unrelate",
+    "version",
 ]
 
 Kind = Literal["product", "service", "resource"]
@@ -74,6 +76,7 @@ class Version:
     valid_from: datetime
     valid_to: datetime | None
     cause: Cause
+    ended_by: Cause = NO_CAUSE
 
 
 def put(tx: Tx, new: Instance, cause: Cause | None = None) -> Instance:
@@ -106,6 +109,11 @@ def get(rx: Rx, id: str, at: datetime | None = None) -> Instance:  # noqa: A002
         InstanceNotFound: INSTANCE_NOT_FOUND, no such id, or not yet at that time.
 
     """
+    return version(rx, id, at).instance
+
+
+def version(rx: Rx, id: str, at: datetime | None = None) -> Version:  # noqa: A002
+    """Return the same with its time and cause."""
     row = _current_row(rx, id) if at is None else _row_at(rx, id, at)
     if row is None:
         when = "" if at is None else f" at {at.isoformat()}"
@@ -113,7 +121,7 @@ def get(rx: Rx, id: str, at: datetime | None = None) -> Instance:  # noqa: A002
             f"No instance {id!r} in the inventory{when}; list the inventory for the ids it has.",
             details={"id": id},
         )
-    return _instance(row)
+    return _version(row)
 
 
 def find(
@@ -162,15 +170,24 @@ def count(
     return int(rx.scalar(query.with_only_columns(func.count())))
 
 
-def history(rx: Rx, id: str) -> list[Version]:  # noqa: A002
-    """Return all versions, oldest first. Raises InstanceNotFound."""
-    query = select(table).where(table.c.id == id).order_by(table.c.row)
-    rows = rx.execute(query).mappings().all()
+def history(rx: Rx, id: str, offset: int = 0, limit: int | None = None) -> list[Version]:  # noqa: A002
+    """Return the versions, oldest first. Raises InstanceNotFound."""
+    query = select(table).where(table.c.id == id).order_by(table.c.valid_from, table.c.row)
+    rows = rx.execute(query.offset(offset or None).limit(limit)).mappings().all()
     if not rows:
         get(rx, id)
-    return [
-        Version(_instance(row), row["valid_from"], row["valid_to"], cause_of(row)) for row in rows
-    ]
+    return [_version(row) for row in rows]
+
+
+def count_versions(rx: Rx, id: str) -> int:  # noqa: A002
+    """Return how many versions an instance has."""
+    return int(rx.scalar(select(func.count()).where(table.c.id == id)))
+
+
+def _version(row: RowMapping) -> Version:
+    return Version(
+        _instance(row), row["valid_from"], row["valid_to"], cause_of(row), ending_cause_of(row)
+    )
 
 
 def _select(

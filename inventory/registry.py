@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, select
 
 from inventory import instances
 from inventory.errors import DeviceInvalid, DeviceNotFound
-from inventory.lifecycle import Physical
+from inventory.lifecycle import Physical, gone
 from inventory.tables import device as table
 from inventory.tables import edge, node
 from inventory.temporal import close, keep, valid_at, versions
@@ -218,10 +218,12 @@ def upsert_node(
 
 
 def _live(tx: Tx, new: Device) -> None:
-    """Let a device that is taken into maintenance, or back, say so in its life."""
+    """Let a device that is taken into maintenance, or back, or into the registry again, say so in its life."""
     resting = new.admin_state == "maintenance"
     for one in instances.by_ids(tx, [new.name]):
-        if one.state == Physical.MAINTENANCE and not resting:
+        if gone(one.state):
+            instances.put(tx, replace(one, state=Physical.COMMISSIONED))
+        elif one.state == Physical.MAINTENANCE and not resting:
             back = Physical.IN_SERVICE if busy(tx, new.name) else Physical.COMMISSIONED
             instances.put(tx, replace(one, state=back))
         elif resting and one.state in _WORKING:

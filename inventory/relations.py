@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, select, union, update
 
-from inventory.cause import Cause, closed, opened
+from inventory.cause import Cause, cause_of, closed, ending_cause_of, opened
 from inventory.tables import relation as table
 from inventory.temporal import halves
 from store import Rx, Tx
@@ -24,6 +24,17 @@ class Relation:
     source: str
     target: str
     type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """A relation from `valid_from` until `valid_to` (None: still), who made it and who ended it."""
+
+    relation: Relation
+    valid_from: datetime
+    valid_to: datetime | None
+    cause: Cause
+    ended_by: Cause
 
 
 def relate(tx: Tx, source: str, target: str, type: str, cause: Cause | None = None) -> None:  # noqa: A002
@@ -71,6 +82,28 @@ def related_many(
         rows.sort(key=lambda row: int(row.row))
         found += [Relation(row.source, row.target, row.type) for row in rows]
     return found
+
+
+def lasting(rx: Rx, id: str, offset: int = 0, limit: int | None = None) -> list[Lasting]:  # noqa: A002
+    """Return the relations that an instance has or had, in either direction, in the order they were made."""
+    ends = [
+        select(table).where(column == id, valid)
+        for column in (table.c.source, table.c.target)
+        for valid in (table.c.valid_to.is_(None), table.c.valid_to.is_not(None))
+    ]
+    both = union(*ends).subquery()
+    query = select(both).order_by(both.c.row).offset(offset or None).limit(limit)
+    rows = rx.execute(query).mappings()
+    return [
+        Lasting(
+            Relation(row["source"], row["target"], row["type"]),
+            row["valid_from"],
+            row["valid_to"],
+            cause_of(row),
+            ending_cause_of(row),
+        )
+        for row in rows
+    ]
 
 
 def chunks(ids: list[str]) -> list[list[str]]:

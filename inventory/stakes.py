@@ -18,14 +18,15 @@ _Stake = tuple[str, str, str | None]
 
 def refresh(tx: Tx, instance: str, body: Mapping[str, Any]) -> None:
     """Record the parties that an instance names now."""
+    now = tx.now
     query = select(stake).where(stake.c.instance == instance, stake.c.valid_to.is_(None))
     before = {(row.party, row.role, row.name): row.row for row in tx.rows(query)}
     wanted = _named(body)
     gone = [before[key] for key in before.keys() - wanted]
     if gone:
-        tx.execute(update(stake).where(stake.c.row.in_(gone)).values(valid_to=tx.now))
+        tx.execute(update(stake).where(stake.c.row.in_(gone)).values(valid_to=now))
     rows = [
-        {"instance": instance, "party": party, "role": role, "name": name, "valid_from": tx.now}
+        {"instance": instance, "party": party, "role": role, "name": name, "valid_from": now}
         for party, role, name in sorted(wanted - before.keys(), key=str)
     ]
     if rows:

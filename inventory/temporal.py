@@ -33,21 +33,22 @@ def halves(columns: Any, at: datetime | None) -> list[ColumnElement[bool]]:
 def keep(tx: Tx, table: Table, match: Match, columns: dict[str, Any], by: str | None) -> bool:
     """Make the present row of a table with makers so; say whether there was none before.
 
-    A row that changes is closed and followed by a new one; the same again changes nothing.
+    A row that changes is closed and followed by a new one at the same instant; the same again changes nothing.
     """
+    now = tx.now
     present = tx.execute(select(table).where(table.c.valid_to.is_(None), *match)).mappings().first()
     if present is not None:
         if all(present[name] == value for name, value in columns.items()):
             return False
-        close(tx, table, [table.c.row == present["row"]], by)
-    tx.execute(insert(table).values(**columns, valid_from=tx.now, made_by=by))
+        close(tx, table, [table.c.row == present["row"]], by, now)
+    tx.execute(insert(table).values(**columns, valid_from=now, made_by=by))
     return present is None
 
 
-def close(tx: Tx, table: Table, match: Match, by: str | None) -> None:
+def close(tx: Tx, table: Table, match: Match, by: str | None, now: datetime | None = None) -> None:
     """End the present rows of a table with makers that match."""
     ended = update(table).where(table.c.valid_to.is_(None), *match)
-    tx.execute(ended.values(valid_to=tx.now, ended_by=by))
+    tx.execute(ended.values(valid_to=now or tx.now, ended_by=by))
 
 
 def versions(rx: Rx, query: Select[Any], table: Table) -> Sequence[RowMapping]:

@@ -20,6 +20,7 @@ from turnup.topology import import_lab
 
 Json = dict[str, Any]
 log = logging.getLogger("turnup")
+_BY = "import of a device list"
 
 
 class Importer:
@@ -78,6 +79,7 @@ def _import_devices(tx: Tx, devices: Sequence[Device]) -> list[ImportReport]:
         found = list(group)
         described = TopologyImport(
             name="devices",
+            source=_BY,
             nodes=tuple(_node(device) for device in found),
             host_key=host_key or None,
             ca_path=ca_path or None,
@@ -85,7 +87,7 @@ def _import_devices(tx: Tx, devices: Sequence[Device]) -> list[ImportReport]:
         )
         reports.append(import_topology(tx, described))
         for device in found:
-            registry.patch(tx, device.name, {"admin_state": device.admin_state})
+            registry.patch(tx, device.name, {"admin_state": device.admin_state}, by=_BY)
     return reports
 
 

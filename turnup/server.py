@@ -33,7 +33,7 @@ from turnup.application import Application, state_folder
 from turnup.catalogs import import_folders
 from turnup.data import find_file
 from turnup.errors import PortInUse
-from turnup.http import devices, health, insight, listeners, pools, work
+from turnup.http import devices, health, insight, instances, listeners, pools, work
 from turnup.http import lab as lab_http
 from turnup.importing import Importer, import_bases
 from turnup.settings import Settings
@@ -164,6 +164,7 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
     http.include_router(devices.router(application.database, Importer(application)))
     http.include_router(devices.config_router(application.database, application.activation))
     http.include_router(work.router(application.database, application.ledger, application.rom))
+    http.include_router(instances.router(application.database))
     http.include_router(insight.router(application.database, layers, tracer))
     http.include_router(listeners.router(application.database, application.com, application.som))
     http.include_router(health.router(application))

@@ -21,6 +21,7 @@ def convert(info: LabInfo) -> TopologyImport:
         links=tuple((link.a, link.a_port, link.b, link.b_port) for link in info.links),
         host_key=info.host_key,
         ca_path=str(info.ca_path),
+        source=f"lab {info.name}",
         credential_ref=f"lab:{next(iter(lab_logins(info)), 'admin')}",
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from turnup.cli import catalog, db, demo, device, insight, lab, order, pool, serve, work
+from turnup.cli import catalog, db, demo, device, insight, instance, lab, order, pool, serve, work
 
 app = typer.Typer(
     name="turnup",
@@ -27,6 +27,7 @@ app.add_typer(work.batch, name="batch")
 app.add_typer(work.fallout, name="fallout")
 app.add_typer(work.task, name="task")
 app.add_typer(insight.service, name="service")
+app.add_typer(instance.app, name="instance")
 app.command("impact")(insight.impact)
 app.command("trace")(insight.trace)
 app.add_typer(db.app, name="db")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Annotated, Any
 
 import typer
 
+from turnup.cli._at import AtOption, instant
 from turnup.cli._client import Client, ServerOption, segment
 from turnup.cli._print import (
     Output,
@@ -19,6 +19,7 @@ from turnup.cli._print import (
     print_table,
     show,
 )
+from turnup.cli.instance import changes
 from turnup.errors import WrongUsage
 
 app = typer.Typer(help="Devices: registry, configuration, audit.", no_args_is_help=True)
@@ -64,11 +65,12 @@ def import_devices(
 @app.command("list")
 def list_devices(
     role: Annotated[str | None, typer.Option(help="Only devices of this role")] = None,
+    at: AtOption = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List devices."""
-    devices = Client(server).get(PATH, role=role)
+    """List devices, as they are or were."""
+    devices = Client(server).get(PATH, role=role, at=instant(at))
     if output is Output.JSON:
         print_json(devices)
     else:
@@ -77,24 +79,51 @@ def list_devices(
 
 @app.command("show")
 def show_device(
-    name: str, server: ServerOption = None, output: OutputOption = Output.TABLE
+    name: str,
+    at: AtOption = None,
+    server: ServerOption = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show one device."""
-    device = Client(server).get(f"{PATH}/{segment(name)}")
+    """Show one device, as it is or was."""
+    device = Client(server).get(f"{PATH}/{segment(name)}", at=instant(at))
     if output is Output.JSON:
         print_json(device)
     else:
         print_fields(_shown(device), FIELDS)
 
 
+@app.command("ports")
+def ports(
+    name: str,
+    at: AtOption = None,
+    server: ServerOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List a device's ports and what each is linked to, now or then."""
+    found = Client(server).get(f"{PATH}/{segment(name)}/ports", at=instant(at))
+    show(found, output, ("id", "technology", "linkedTo:LINKED TO"))
+
+
+@app.command("history")
+def history(name: str, server: ServerOption = None, output: OutputOption = Output.TABLE) -> None:
+    """Show every version of a device: when, what changed, and what changed it (an import, an API call)."""
+    found = Client(server).get(f"{PATH}/{segment(name)}/history")
+    if output is Output.JSON:
+        print_json(found)
+        return
+    for version in found:
+        ended = (
+            f"until {version['validTo']} {version['endedBy'] or ''}" if version["validTo"] else ""
+        )
+        typer.echo(f"{version['validFrom']}  {version['by'] or ''}  {ended}".rstrip())
+        changes(version["changes"])
+
+
 @app.command("config")
 def config(
     name: str,
     view: Annotated[View, typer.Option(help="What it should have, or what it has")] = View.INTENDED,
-    at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="ISO 8601; UTC unless it says otherwise (intended only)"),
-    ] = None,
+    at: AtOption = None,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -103,8 +132,8 @@ def config(
         raise WrongUsage(
             "--at goes with --view intended: a device only has its present configuration."
         )
-    moment = _instant(at) if at is not None else None
-    answer = Client(server).get(f"{PATH}/{segment(name)}/config", view=view.value, at=moment)
+    path = f"{PATH}/{segment(name)}/config"
+    answer = Client(server).get(path, view=view.value, at=instant(at))
     if output is Output.JSON:
         print_json(answer)
     elif view is View.RUNNING:
@@ -132,14 +161,6 @@ def audit(
         _reports(reports)
     if any(report["verdict"] != "pass" for report in reports):
         raise typer.Exit(1)
-
-
-def _instant(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise WrongUsage(f"--at {text}: write it as 2026-11-24T22:30:00Z.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
 def _shown(device: dict[str, Any]) -> dict[str, Any]:

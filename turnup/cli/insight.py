@@ -8,6 +8,7 @@ import typer
 
 from store.errors import NotFound
 from tmf.paths import BASE_PATHS
+from turnup.cli._at import AtOption, instant
 from turnup.cli._client import Client, ServerOption, segment
 from turnup.cli._print import (
     Output,
@@ -65,26 +66,38 @@ def impact(
         str,
         typer.Argument(
             metavar="NODE|RESOURCE_ID",
-            help="Device, device/port, splitter, place, pool, or id of an instance",
+            help="Device, device/port, splitter, place, pool, customer, or id of an instance",
         ),
     ],
+    at: AtOption = None,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of each list")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=10000, help="At most so many of each")] = 1000,
     server: ServerOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show whom a node or resource hurts."""
+    """Show whom a node or resource hurts, and what a customer, product or service stands on."""
     client = Client(server)
+    page = {"at": instant(at), "offset": offset, "limit": limit}
     for kind in ("node", "resource", "pool"):
-        answer = client.find("/turnup/v1/impact", **{kind: what})
+        answer = client.find("/turnup/v1/impact", **{kind: what}, **page)
         if answer is not None:
             print_json(answer) if output is Output.JSON else _hurt(answer)
             return
-    raise NotFound(f"{what} is no node, instance or pool of this server; a port is DEVICE/PORT.")
+    raise NotFound(
+        f"{what} is no node, instance, customer or pool of this server; a port is DEVICE/PORT."
+    )
 
 
 def _hurt(answer: Json) -> None:
+    if below := answer.get("standsOn"):
+        typer.echo("stands on")
+        print_table(below["ports"], ("id:PORT", "device", "technology"))
+        typer.echo(f"nodes: {', '.join(below['nodes']) or 'none'}\n")
     for kind in ("parties", "products", "services", "resources"):
         rows = answer[kind]
-        typer.echo(f"{len(rows)} {kind}")
+        counted = answer["total"][kind]
+        more = f" of {counted}" if counted not in (len(rows), None) else ""
+        typer.echo(f"{len(rows)}{more} {kind}")
         if rows:
             print_table(rows, ("id", "name", "role") if kind == "parties" else HURT)
         typer.echo()

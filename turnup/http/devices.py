@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Response
@@ -11,10 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from activation.api import Activation
 from inventory import devices as registry
-from inventory.devices import Device
-from store import Database
+from inventory import timeline
+from inventory.devices import Device, Port
+from inventory.timeline import DeviceStep
+from store import Database, Rx, to_text
 from store.errors import InvalidInput
+from tmf.errors import InvalidQuery
 from tmf.web import validate
+from turnup.http.instances import At, change_body
+from turnup.http.moments import instant
 
 Json = dict[str, Any]
 
@@ -76,14 +81,15 @@ def router(database: Database, imports: Imports) -> APIRouter:
     api = APIRouter(prefix="/turnup/v1", tags=["devices"])
 
     @api.get("/devices")
-    def list_devices(role: str | None = None) -> list[Json]:
+    def list_devices(role: str | None = None, at: At = None) -> list[Json]:
+        moment = instant(at)
         with database.read() as rx:
-            return [device_body(d) for d in registry.devices(rx, role=role)]
+            return [device_body(d) for d in registry.devices(rx, role=role, at=moment)]
 
     @api.post("/devices", status_code=201)
     def create_device(body: DeviceBody) -> Json:
         with database.write() as tx:
-            registry.put(tx, _device(body))
+            registry.put(tx, _device(body), by=f"{_BY} create")
             return device_body(registry.get(tx, body.name))
 
     @api.post("/devices/import")
@@ -97,9 +103,10 @@ def router(database: Database, imports: Imports) -> APIRouter:
                 raise InvalidInput("Give either source (the name of a running lab) or devices.")
 
     @api.get("/devices/{name}")
-    def show_device(name: str) -> Json:
+    def show_device(name: str, at: At = None) -> Json:
+        moment = instant(at)
         with database.read() as rx:
-            return device_body(registry.get(rx, name))
+            return device_body(registry.get(rx, name, moment))
 
     @api.patch("/devices/{name}")
     def patch_device(name: str, body: Json) -> Json:
@@ -108,16 +115,31 @@ def router(database: Database, imports: Imports) -> APIRouter:
             wanted = {**shown, **body, "name": name}
             validate(DeviceBody, wanted)
             changed = DeviceBody.model_validate(wanted)
-            registry.put(tx, _device(changed))
+            registry.put(tx, _device(changed), by=f"{_BY} patch")
             return device_body(registry.get(tx, name))
 
     @api.delete("/devices/{name}", status_code=204)
     def delete_device(name: str) -> Response:
         with database.write() as tx:
-            registry.remove(tx, name)
+            registry.remove(tx, name, by=f"{_BY} delete")
         return Response(status_code=204)
 
+    _plant(api, database)
     return api
+
+
+def _plant(api: APIRouter, database: Database) -> None:
+    @api.get("/devices/{name}/ports")
+    def ports(name: str, at: At = None) -> list[Json]:
+        moment = instant(at)
+        with database.read() as rx:
+            registry.get(rx, name, moment)
+            return [_port(rx, port, moment) for port in registry.ports(rx, device=name, at=moment)]
+
+    @api.get("/devices/{name}/history")
+    def history(name: str) -> list[Json]:
+        with database.read() as rx:
+            return [_step(step) for step in timeline.of_device(rx, name)]
 
 
 def config_router(database: Database, activation: Activation) -> APIRouter:
@@ -125,13 +147,15 @@ def config_router(database: Database, activation: Activation) -> APIRouter:
     api = APIRouter(prefix="/turnup/v1", tags=["devices"])
 
     @api.get("/devices/{name}/config")
-    def config(
-        name: str, view: Literal["intended", "running"] = "intended", at: str | None = None
-    ) -> Json:
+    def config(name: str, view: Literal["intended", "running"] = "intended", at: At = None) -> Json:
+        moment = instant(at)
+        if moment is not None and view == "running":
+            raise InvalidQuery(
+                "at goes with view=intended: a device only has its present configuration."
+            )
         with database.read() as rx:
-            registry.get(rx, name)
+            registry.get(rx, name, moment)
             if view == "intended":
-                moment = _instant(at) if at else None
                 return {
                     "device": name,
                     "view": view,
@@ -158,13 +182,30 @@ def config_router(database: Database, activation: Activation) -> APIRouter:
     return api
 
 
-def _instant(text: str) -> datetime:
-    """Return an instant; without an offset it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"at={text}: write an ISO 8601 time, 2026-11-24T22:30:00Z.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+_BY = "API: device"
+
+
+def _port(rx: Rx, port: Port, at: datetime | None) -> Json:
+    linked = registry.links(rx, port.id, at)
+    return {
+        "id": port.id,
+        "name": port.name,
+        "technology": port.technology,
+        "labels": dict(port.labels),
+        "linkedTo": [link.b if link.a == port.id else link.a for link in linked],
+    }
+
+
+def _step(step: DeviceStep) -> Json:
+    version = step.version
+    return {
+        "validFrom": to_text(version.valid_from),
+        "validTo": to_text(version.valid_to) if version.valid_to else None,
+        "by": version.by,
+        "endedBy": version.ended_by,
+        "adminState": version.device.admin_state,
+        "changes": [change_body(change) for change in step.changes],
+    }
 
 
 def device_body(device: Device) -> Json:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from com.service import Com
+from inventory.impact import LIMIT, MOST, Page
 from inventory.impact import impact as impact_of
 from rom.service import Rom
 from som.service import Som
@@ -18,6 +19,8 @@ from tmf.models.product_ordering import ProductOrderCreate
 from tmf.models.resource_ordering import ResourceOrderCreate
 from tmf.models.service_ordering import ServiceOrderCreate
 from tmf.web import validate
+from turnup.http.instances import At, Offset
+from turnup.http.moments import instant
 from turnup.trace import Tracer
 
 Json = dict[str, Any]
@@ -64,11 +67,16 @@ def router(database: Database, layers: Layers, tracer: Tracer) -> APIRouter:
 
     @api.get("/impact")
     def impact(
-        node: str | None = None, resource: str | None = None, pool: str | None = None
+        node: str | None = None,
+        resource: str | None = None,
+        pool: str | None = None,
+        party: str | None = None,
+        at: At = None,
+        offset: Offset = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = LIMIT,
     ) -> Json:
-        if sum(value is not None for value in (node, resource, pool)) != 1:
-            raise InvalidInput("Give one of node, resource and pool.")
+        asked = {"node": node, "resource": resource, "pool": pool, "party": party}
         with database.read() as rx:
-            return dict(impact_of(rx, node=node, resource=resource, pool=pool))
+            return impact_of(rx, **asked, at=instant(at), page=Page(offset, limit))
 
     return api
