@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
@@ -154,7 +155,7 @@ class Database:
             self.engine = self._readers = _sqlite_engine(url, synchronous or SYNCHRONOUS)
         else:
             self.engine, self._readers = _postgres_writers(url), _postgres_readers(url)
-        self._kept: PoolProxiedConnection | None = None
+        self._writers = _Writers(self.engine)
         self._writer: AbstractContextManager[Any] = (
             threading.RLock() if self._sqlite else nullcontext()
         )
@@ -193,9 +194,7 @@ class Database:
     def close(self) -> None:
         """Close all connections and give the lock back."""
         with self._writer:
-            if self._kept is not None:
-                self._kept.close()
-                self._kept = None
+            self._writers.close()
         self.engine.dispose()
         self._readers.dispose()
         if self._lock:
@@ -203,25 +202,61 @@ class Database:
 
     @contextmanager
     def _open(self) -> Iterator[Tx]:
-        driver = self._writing()
+        driver = self._writers.take()
         tx = Tx(driver, self.engine, self.clock)
         try:
             if self._sqlite:
                 tx.cursor().execute("BEGIN IMMEDIATE")
             yield tx
         finally:
-            if self._sqlite:
-                tx.rollback()
-            else:
-                _give_back(tx, driver)
+            self._writers.give_back(driver, tx)
 
-    def _writing(self) -> PoolProxiedConnection:
-        """Return a connection for a writer: SQLite's one writer keeps his."""
-        if not self._sqlite:
-            return self.engine.raw_connection()
-        if self._kept is None:
-            self._kept = self.engine.raw_connection()
-        return self._kept
+
+class _Writers:
+    """Connections that write, kept from one transaction to the next: SQLAlchemy's pool costs as much as a statement.
+
+    They are its connections all the same: it opens them, limits their number and closes them.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: deque[tuple[PoolProxiedConnection, float]] = deque()
+
+    def take(self) -> PoolProxiedConnection:
+        while self._idle:
+            try:
+                driver, left = self._idle.pop()
+            except IndexError:  # another thread was first
+                break
+            if time.monotonic() - left < _IDLE_S or _answers(driver):
+                return driver
+            driver.invalidate()
+            driver.close()
+        return self._engine.raw_connection()
+
+    def give_back(self, driver: PoolProxiedConnection, tx: Tx) -> None:
+        try:
+            tx.rollback()
+        except Exception:  # noqa: BLE001  (the session is gone, and with it what was not committed)
+            driver.invalidate()
+        if driver.is_valid:
+            self._idle.append((driver, time.monotonic()))
+        else:
+            driver.close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop()[0].close()
+
+
+def _answers(driver: Any) -> bool:
+    """Say whether a connection that was idle still works."""
+    try:
+        driver.cursor().execute("SELECT 1")
+        driver.rollback()
+    except Exception:  # noqa: BLE001
+        return False
+    return True
 
 
 def _give_back(rx: Rx, driver: PoolProxiedConnection) -> None:
@@ -273,13 +308,9 @@ def _watched(engine: Engine) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def _try(connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("left", time.monotonic()) < _IDLE_S:
-            return
-        try:
-            connection.execute("SELECT 1")
-            connection.rollback()
-        except Exception as error:
-            raise DisconnectionError from error
+        idle = time.monotonic() - record.info.get("left", time.monotonic())
+        if idle >= _IDLE_S and not _answers(connection):
+            raise DisconnectionError
 
     return engine
 
