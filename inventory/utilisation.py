@@ -74,6 +74,10 @@ _RELEASED = (
     "SELECT pool, (valid_to - ?) / ?, count(*) FROM allocation "
     "WHERE valid_to >= ? AND valid_to < ? AND {pools} GROUP BY 1, 2"
 )
+_RESERVED = (
+    "SELECT pool, count(*) FROM allocation WHERE valid_to IS NULL AND confirmed_at IS NULL "
+    "AND (expires_at IS NULL OR expires_at > ?) AND {pools} GROUP BY pool"
+)
 _USERS = (
     "SELECT count(*) FROM pool_user u JOIN pool p ON p.number = u.pool "
     "WHERE p.id = ? AND p.removed IS NULL AND u.shared_by = ? AND u.valid_to IS NULL"
@@ -274,6 +278,12 @@ def room(rx: Rx, pools: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]
         for start in range(0, len(wanted), _MANY)
         for scope, free in free_of(rx, kind, wanted[start : start + _MANY]).items()
     }
+
+
+def reserved(rx: Rx, numbers: Sequence[int]) -> dict[int, int]:
+    """Return how many of the values in use are reserved only; cost grows with what these pools hold."""
+    found = _of_pools(Raw(rx), _RESERVED, numbers, to_micros(rx.now))
+    return {int(pool): int(count) for pool, count in found}
 
 
 def shared_value(rx: Rx, kind: str, scope: str, shared_by: str) -> SharedValue | None:

@@ -78,6 +78,11 @@ class Forecaster:
             )
         return Outcome(tuple(page), total, tuple(_uncounted(booked)))
 
+    def uncounted(self) -> list[Uncounted]:
+        """Return the orders that the forecasts do not count, wholly or in part."""
+        with self._database.read() as rx:
+            return list(_uncounted(self._plans(rx)))
+
     def _plans(self, rx: Rx) -> Plans:
         own = pending(rx, self._parts.rom, self._most)
         planner = Planner(rx, self._catalogs.view(rx))

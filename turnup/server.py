@@ -33,7 +33,8 @@ from turnup.application import Application, state_folder
 from turnup.catalogs import import_folders
 from turnup.data import find_file
 from turnup.errors import PortInUse
-from turnup.http import devices, health, insight, instances, listeners, pools, work
+from turnup.forecast import Forecaster
+from turnup.http import devices, forecast, health, insight, instances, listeners, pools, work
 from turnup.http import lab as lab_http
 from turnup.importing import Importer, import_bases
 from turnup.settings import Settings
@@ -161,6 +162,7 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
     tracer = Tracer(application.database, application.ledger, application.activation)
     layers = insight.Layers(application.com, application.som, application.rom)
     http.include_router(pools.router(application.database))
+    http.include_router(forecast.router(application.database, Forecaster(application)))
     http.include_router(devices.router(application.database, Importer(application)))
     http.include_router(devices.config_router(application.database, application.activation))
     http.include_router(work.router(application.database, application.ledger, application.rom))

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from turnup.cli import catalog, db, demo, device, insight, instance, lab, order, pool, serve, work
+from turnup.cli import (
+    catalog,
+    db,
+    demo,
+    device,
+    forecast,
+    insight,
+    instance,
+    lab,
+    order,
+    pool,
+    serve,
+    work,
+)
 
 app = typer.Typer(
     name="turnup",
@@ -21,6 +34,7 @@ app.command("serve")(serve.serve)
 app.add_typer(lab.app, name="lab")
 app.add_typer(order.app, name="order")
 app.add_typer(catalog.app, name="catalog")
+pool.app.command("forecast")(forecast.forecast)
 app.add_typer(pool.app, name="pool")
 app.add_typer(device.app, name="device")
 app.add_typer(work.batch, name="batch")
