@@ -15,7 +15,7 @@ from sqlalchemy import select
 from inventory import instances
 from inventory.errors import TopologyConflict
 from inventory.instances import Instance
-from inventory.kinds import kinds, technology
+from inventory.kinds import own_kinds, technology
 from inventory.lifecycle import Physical, gone
 from inventory.pools import add_values, create_pool, pool_id
 from inventory.registry import CONTAINED, Device, devices, links, put, upsert_link, upsert_node
@@ -24,6 +24,7 @@ from store import Tx
 from store.errors import NotFound
 
 PLACE, SPLITTER, ONT = "place", "splitter", "ont"
+_SERIALS = "onu-serial"
 _PASSIVE = (PLACE, SPLITTER)
 
 
@@ -171,7 +172,7 @@ class _Import:
         values = {"device": node.name, "technology": tech}
         self._instance(port, "port", values, Physical.COMMISSIONED)
         instances.relate(self._tx, port, node.name, CONTAINED)
-        for kind in kinds().values():
+        for kind in own_kinds().values():
             if kind.per_port:
                 self._pool(kind.name, port, technology=tech)
 
@@ -218,9 +219,8 @@ class _Import:
             by_model.setdefault(model, []).append(serial)
             store = {"serial": serial, "deviceModel": model, "stock": node.labels.get("stock")}
             self._instance(serial, "stock", store, Physical.IN_STOCK)
-        for stock in (kind for kind in kinds().values() if kind.stock):
-            for model, serials in by_model.items():
-                self._pool(stock.name, model, values=serials)
+        for model, serials in by_model.items():
+            self._pool(_SERIALS, model, values=serials)
         return len(onts)
 
     def _device_pools(self, node: TopologyNode) -> None:
