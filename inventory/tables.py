@@ -186,6 +186,13 @@ pool_span = Table(
     Column("valid_to", Micros),
 )
 _current("uq_pool_span_first_current", pool_span.c.pool, pool_span.c.first, unique=True)
+Index(
+    "ix_pool_span_closed",
+    pool_span.c.pool,
+    pool_span.c.first,
+    sqlite_where=_CLOSED,
+    postgresql_where=_CLOSED,
+)
 
 # free ranges of a band are kept under the negative of its number
 pool_band = Table(
@@ -263,6 +270,15 @@ Index(
     allocation.c.expires_at,
     sqlite_where=text("expires_at IS NOT NULL AND valid_to IS NULL"),
     postgresql_where=text("expires_at IS NOT NULL AND valid_to IS NULL"),
+)
+# reservations are counted one by one, what is allocated is the rest: a pool of millions is counted at once
+_OPEN = text(f"confirmed_at IS NULL AND {HELD}")
+Index(
+    "ix_allocation_open",
+    allocation.c.pool,
+    allocation.c.expires_at,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
 )
 Index(
     "ix_allocation_closed",
