@@ -12,7 +12,7 @@ never wait for each other in a circle. SQLite has one writer at a time: one UPDA
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import cache
 from weakref import WeakKeyDictionary
 
@@ -22,14 +22,15 @@ from inventory import ranges
 from inventory.holdings import PoolRow
 from inventory.raw import Raw
 from inventory.taking import COLUMNS, TYPES, Terms, Wish, row_of
-from store import Rx
+from store import Rx, Tx
 
 MOST = 8
 _KNOWN = 100_000
 _pools: WeakKeyDictionary[Engine, dict[str, PoolRow]] = WeakKeyDictionary()
 
 _OPEN = (
-    "EXISTS (SELECT 1 FROM pool p WHERE p.number = ? AND coalesce(p.removed, 0) = 0 AND p.draining = 0) "
+    "EXISTS (SELECT 1 FROM pool p WHERE p.number = ? AND p.id = ? AND coalesce(p.removed, 0) = 0 "
+    "AND p.draining = 0) "
     "AND NOT EXISTS (SELECT 1 FROM allocation a WHERE a.owner = ? AND a.pool = ? "
     "AND coalesce(a.valid_to, 0) = 0)"
 )
@@ -59,12 +60,20 @@ def known(rx: Rx) -> MutableMapping[str, PoolRow]:
     return _pools.setdefault(rx.engine, {})
 
 
-def remember(rx: Rx, pools: Iterable[PoolRow]) -> None:
-    """Remember pools for the next set."""
-    mine = known(rx)
+def remember(tx: Tx, pools: Iterable[PoolRow]) -> None:
+    """Remember pools for the next set, once they are there for good.
+
+    A pool made in a simulation is gone afterwards, and SQLite gives its number to the next one: a set for the one
+    was taken from the other.
+    """
+    seen = {pool.id: pool for pool in pools if "names" not in pool.params}
+    tx.after_commit(lambda: _keep(known(tx), seen))
+
+
+def _keep(mine: MutableMapping[str, PoolRow], seen: Mapping[str, PoolRow]) -> None:
     if len(mine) > _KNOWN:
         mine.clear()
-    mine.update((pool.id, pool) for pool in pools if "names" not in pool.params)
+    mine.update(seen)
 
 
 def take_firsts(raw: Raw, wanted: Sequence[tuple[PoolRow, Wish]], terms: Terms) -> list[int | None]:
@@ -122,7 +131,7 @@ def _settle(raw: Raw, pool: PoolRow, wish: Wish, value: int) -> bool:
 
 
 def _checks(pool: PoolRow, wish: Wish, terms: Terms) -> tuple[object, ...]:
-    return (pool.number, terms.now, pool.number, wish.owner, pool.number)
+    return (pool.number, terms.now, pool.number, pool.id, wish.owner, pool.number)
 
 
 def _text(wish: Wish) -> str | None:
