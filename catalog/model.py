@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 Json = dict[str, Any]
@@ -132,6 +132,65 @@ class Uses(Model):
     optional: bool = False
 
 
+class Capacity(Model):
+    """How much one port or device may carry, beyond what its pools hold. Numbers are read as expressions."""
+
+    limit: str | None = None
+    """How many customers it may have; null: as many as its pools allow."""
+    load: str | None = None
+    """A number among the resource's characteristics; its sum over all resources there stays within `ceiling`."""
+    ceiling: str | None = None
+
+    @field_validator("limit", "ceiling", mode="before")
+    @classmethod
+    def _text(cls, given: Any) -> Any:
+        if isinstance(given, bool) or (isinstance(given, int | float) and given < 0):
+            raise ValueError("say a number that is not negative, or an expression that gives one")
+        return str(given) if isinstance(given, int | float) else given
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.limit is None and self.load is None:
+            raise ValueError("capacity needs a limit, or a load with its ceiling")
+        if (self.load is None) != (self.ceiling is None):
+            raise ValueError("load and ceiling go together")
+        return self
+
+
+class Affinity(Model):
+    """Whose port, device or site is to be shared (`near`) or kept away from (`avoid`).
+
+    `place`: the other lines at the place; `line`: the other resources of the line; else a role of `uses`.
+    """
+
+    PLACE: ClassVar[str] = "place"
+    LINE: ClassVar[str] = "line"
+
+    near: str | None = None
+    avoid: str | None = None
+    on: Literal["port", "device", "site"] = "device"
+    strength: Literal["must", "prefer"] = "prefer"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.near is None) == (self.avoid is None):
+            raise ValueError("affinity needs exactly one of near, avoid")
+        return self
+
+    @property
+    def whose(self) -> str:
+        """Return `place`, `line` or a role."""
+        return self.near or self.avoid or ""
+
+
+PORT_NAMES = ("id", "name", "device", "technology", "labels", "free", "used", "load", "splitRatio")
+"""What expressions of a `choose: ponPort` may read as `port.…`."""
+DEVICE_NAMES = ("name", "role", "site", "platform", "adminState", "labels")
+"""What they may read as `device.…`."""
+CHOSEN_DEVICE_NAMES = (*DEVICE_NAMES, "used", "load", "hops")
+"""The same for `choose: device`."""
+
+
 class Assign(Model):
     """How one characteristic of a resource gets its value: taken from a pool, chosen, or computed."""
 
@@ -142,10 +201,21 @@ class Assign(Model):
     scope: str | None = None
     shared_by: str | None = None
     role: str | None = None
-    policy: str | None = None
+    policy: Literal["best-fit", "fill", "spread", "nearest"] | None = None
+    from_: str | None = Field(None, alias="from")
+    """The device from which `nearest` counts hops."""
+    require: tuple[str, ...] = ()
+    prefer: tuple[str, ...] = ()
+    capacity: Capacity | None = None
+    affinity: tuple[Affinity, ...] = ()
     when: str | None = None
     part: str | None = None
     """What kind of resource the value is: it is shown as a part of its own (TMF639 isComposedOf)."""
+
+    @field_validator("require", "prefer", mode="before")
+    @classmethod
+    def _several(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -156,6 +226,37 @@ class Assign(Model):
         if self.take and not self.scope:
             raise ValueError(f"{self.as_} takes {self.take}; say of which scope")
         return self
+
+    @model_validator(mode="after")
+    def _placed(self) -> Self:
+        if self.places and not self.choose:
+            raise ValueError(f"{self.as_} chooses nothing; {', '.join(self.places)} go with choose")
+        if (self.policy == "nearest") != (self.from_ is not None):
+            raise ValueError(f"{self.as_}: policy nearest and from go together")
+        if self.policy == "nearest" and self.choose != "device":
+            raise ValueError(f"{self.as_}: policy nearest chooses a device, not a port")
+        if self.choose == "device":
+            self._fits_a_device()
+        return self
+
+    def _fits_a_device(self) -> None:
+        if self.policy == "best-fit" and not (self.capacity and self.capacity.limit):
+            raise ValueError(f"{self.as_}: best-fit of devices needs a capacity.limit")
+        if any(one.on == "port" for one in self.affinity):
+            raise ValueError(f"{self.as_} chooses a device; its affinity is on device or site")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return the words that it has about which candidate to choose."""
+        words = {
+            "policy": self.policy,
+            "from": self.from_,
+            "require": self.require,
+            "prefer": self.prefer,
+            "capacity": self.capacity,
+            "affinity": self.affinity,
+        }
+        return tuple(word for word, said in words.items() if said)
 
 
 class Configure(Model):

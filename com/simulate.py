@@ -41,6 +41,7 @@ class Simulator:
             "children": {"service": answer["planHash"]},
             "planHash": _over(answer["planHash"]),
             "warnings": answer["warnings"],
+            "reasons": answer.get("reasons", []),
         }
 
     def _qualified(self, order: Order) -> Order:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, or_, select, union_all
 
 from inventory.registry import natural
 from inventory.relations import chunks
@@ -74,6 +75,14 @@ def reachable(rx: Rx, place: str, at: datetime | None = None) -> list[Reach]:
     return sorted(found, key=lambda reach: natural(reach.port))
 
 
+def technology_of(rx: Rx, port: str) -> str | None:
+    """Return an access port's technology; None for what is no such port."""
+    found: str | None = rx.scalar(
+        select(node.c.technology).where(node.c.id == port, node.c.valid_to.is_(None))
+    )
+    return found
+
+
 def path(rx: Rx, device: str, role: str) -> Hop | None:
     """Return the nearest node of a role on the way from a device to the edge; None when there is none."""
     route = route_to_edge(rx, device)
@@ -111,6 +120,10 @@ class _Cables:
     def of(self, devices: Collection[str]) -> list[Cable]:
         return cables(self._rx, devices)
 
+    def to(self, devices: Collection[str], role: str) -> list[Cable]:
+        """Return only those that end at a node of a role: a router's other thousand need not be read."""
+        return [c for chunk in chunks(sorted(devices)) for c in _cables(self._rx, chunk, role)]
+
 
 class Wiring:
     """All links between devices, read once: for questions about many paths."""
@@ -124,22 +137,41 @@ class Wiring:
         """Return the links of these devices."""
         return [cable for device in sorted(devices) for cable in self._by_device.get(device, ())]
 
+    def to(self, devices: Collection[str], role: str) -> list[Cable]:
+        """Return those of them that end at a node of a role."""
+        return [cable for cable in self.of(devices) if cable.peer_role == role]
+
 
 def walk(wiring: _Cables | Wiring, start: str, role: str) -> tuple[Hop, ...]:
     """Return the hops of a shortest way from a device to the nearest one of a role; () when there is none."""
     came: dict[str, Cable | None] = {start: None}
     frontier = [start]
     while frontier:
+        for cable in _in_order(wiring.to(frontier, role)):
+            if cable.peer not in came:
+                return _hops(came, cable)
         ahead: list[str] = []
         for cable in _in_order(wiring.of(frontier)):
-            if cable.peer in came:
-                continue
-            came[cable.peer] = cable
-            if cable.peer_role == role:
-                return _hops(came, cable)
-            ahead.append(cable.peer)
+            if cable.peer not in came:
+                came[cable.peer] = cable
+                ahead.append(cable.peer)
         frontier = ahead
     return ()
+
+
+def hops_to(rx: Rx, start: str, targets: Collection[str]) -> dict[str, int]:
+    """Return how many links lie between a device and each of these; those without a way are left out.
+
+    The network is read outwards from `start` until all are found.
+    """
+    seen, frontier, hops = {start}, {start}, 0
+    found = {start: 0} if start in targets else {}
+    while frontier and len(found) < len(set(targets)):
+        hops += 1
+        frontier = {cable.peer for cable in cables(rx, frontier)} - seen
+        seen |= frontier
+        found |= dict.fromkeys(frontier.intersection(targets), hops)
+    return found
 
 
 def cables(rx: Rx, devices: Collection[str] | None) -> list[Cable]:
@@ -149,31 +181,37 @@ def cables(rx: Rx, devices: Collection[str] | None) -> list[Cable]:
     return [cable for chunk in chunks(sorted(devices)) for cable in _cables(rx, chunk)]
 
 
-def _cables(rx: Rx, devices: list[str] | None) -> list[Cable]:
-    mine, theirs = node.alias("mine"), node.alias("theirs")
-    owner = node.alias("owner")
-    found: list[Cable] = []
-    for here, there in ((edge.c.a, edge.c.b), (edge.c.b, edge.c.a)):
-        query = (
-            select(
-                mine.c.parent.label("device"),
-                mine.c.name.label("port"),
-                theirs.c.parent.label("peer"),
-                theirs.c.name.label("peer_port"),
-                owner.c.role.label("peer_role"),
-                mine.c.id.label("port_id"),
-            )
-            .select_from(mine)
-            .join(edge, here == mine.c.id)
-            .join(theirs, there == theirs.c.id)
-            .join(owner, owner.c.id == theirs.c.parent)
-            .where(mine.c.kind == "port", theirs.c.kind == "port")
-            .where(*(part.c.valid_to.is_(None) for part in (mine, theirs, owner, edge)))
+def _cables(rx: Rx, devices: list[str] | None, role: str | None = None) -> list[Cable]:
+    both = union_all(*(_side(here, there, devices, role) for here, there in _SIDES))
+    return [Cable(**row) for row in rx.execute(both).mappings()]
+
+
+_SIDES = ((edge.c.a, edge.c.b), (edge.c.b, edge.c.a))
+
+
+def _side(
+    here: ColumnElement[str], there: ColumnElement[str], devices: list[str] | None, role: str | None
+) -> Select[Any]:
+    mine, theirs, owner = node.alias("mine"), node.alias("theirs"), node.alias("owner")
+    query = (
+        select(
+            mine.c.parent.label("device"),
+            mine.c.name.label("port"),
+            theirs.c.parent.label("peer"),
+            theirs.c.name.label("peer_port"),
+            owner.c.role.label("peer_role"),
+            mine.c.id.label("port_id"),
         )
-        if devices is not None:
-            query = query.where(mine.c.parent.in_(devices))
-        found += [Cable(**row) for row in rx.execute(query).mappings()]
-    return found
+        .select_from(mine)
+        .join(edge, here == mine.c.id)
+        .join(theirs, there == theirs.c.id)
+        .join(owner, owner.c.id == theirs.c.parent)
+        .where(mine.c.kind == "port", theirs.c.kind == "port")
+        .where(*(part.c.valid_to.is_(None) for part in (mine, theirs, owner, edge)))
+    )
+    if devices is not None:
+        query = query.where(mine.c.parent.in_(devices))
+    return query if role is None else query.where(owner.c.role == role)
 
 
 def _in_order(found: Iterable[Cable]) -> list[Cable]:
@@ -209,13 +247,18 @@ def neighbours(
     """Return the nodes connected with any of these, each with the one it was reached from, in order."""
     found: list[tuple[str, Peer]] = []
     for chunk in chunks(sorted(origins)):
-        for here, there in ((edge.c.a, edge.c.b), (edge.c.b, edge.c.a)):
-            query = select(here.label("origin"), node.c.id, node.c.kind, node.c.parent)
-            query = query.add_columns(node.c.technology).join(node, node.c.id == there)
-            query = query.where(here.in_(chunk), valid_at(edge.c, at), valid_at(node.c, at))
-            rows = rx.execute(query).mappings()
-            found += [(row["origin"], _peer(row)) for row in rows]
+        both = union_all(*(_peers(here, there, chunk, at) for here, there in _SIDES))
+        found += [(row["origin"], _peer(row)) for row in rx.execute(both).mappings()]
     return sorted(found, key=lambda pair: (pair[0], natural(pair[1].id)))
+
+
+def _peers(
+    here: ColumnElement[str], there: ColumnElement[str], origins: list[str], at: datetime | None
+) -> Select[Any]:
+    query = select(
+        here.label("origin"), node.c.id, node.c.kind, node.c.parent, node.c.technology
+    ).join(node, node.c.id == there)
+    return query.where(here.in_(origins), valid_at(edge.c, at), valid_at(node.c, at))
 
 
 def _peer(row: RowMapping) -> Peer:

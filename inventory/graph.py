@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from inventory.choosing import PortChoice, alternatives, choose_device, choose_port, qualify
 from inventory.connectivity import EDGE_ROLE, Hop, Reach, path, place_id, reachable, route_to_edge
-from inventory.placement import PortChoice, alternatives, choose_port, qualify
 
 __all__ = [
     "EDGE_ROLE",
@@ -11,6 +11,7 @@ __all__ = [
     "PortChoice",
     "Reach",
     "alternatives",
+    "choose_device",
     "choose_port",
     "path",
     "place_id",

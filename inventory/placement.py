@@ -1,225 +1,353 @@
-"""Which access port serves a place, and why that one: physics first, then best fit among what is left."""
+"""Which port or device is chosen, and why that one: what may be used at all, then what is preferred, then a policy.
+
+Pure: candidates come read, conditions come as callables, and every candidate is accounted for in the reason.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-from inventory.connectivity import EDGE_ROLE, Hop, Reach, place_id, reachable, route_to_edge
-from inventory.errors import NoAccessPath, PolicyUnknown, PoolExhausted
-from inventory.kinds import kinds
-from inventory.pools import free_of, pool_id
-from inventory.registry import devices, natural
-from store import Rx
+from inventory.errors import PolicyUnknown
+from inventory.registry import natural
 
-_ROUTER_ROLE = "router"
-_NO_HOP = Hop("", None, None, None)
-_POLICIES = {
-    "best-fit": ("fewest", 1),
-    "spread": ("most", -1),
-}
+Policy = Literal["best-fit", "fill", "spread", "nearest"]
+Attributes = Mapping[str, Mapping[str, Any]]
+"""What conditions read of a candidate: {"port": {…}, "device": {…}}."""
+Test = Callable[[Attributes], bool]
+Number = Callable[[Attributes], int | float | None]
+"""Gives null where there is no such bound."""
+
+SHOWN = 50
+"""How many of the candidates that were turned down are listed; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class PortChoice:
-    """The chosen access port with all that lies on its way to the edge; port names of router and BNG are bare.
+class Turned:
+    """Why a candidate was turned down: a stable code and a sentence."""
 
-    `reason` is {policy, chosen, because, rejected: [{port, why}]}.
-    """
+    code: str
+    why: str
 
-    port: str
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A port or device that could be chosen, as it stands now."""
+
+    name: str
     device: str
-    technology: str
-    router: str | None
-    router_downlink: str | None
-    router_uplink: str | None
-    bng: str
-    bng_port: str | None
-    reason: dict[str, Any]
+    attributes: Attributes = field(default_factory=dict)
+    site: str | None = None
+    technology: str | None = None
+    free: int | None = None
+    """How many more ids its pools can give; None: no pool limits it."""
+    used: int = 0
+    """How many customers it has."""
+    load: float = 0
+    """What these take together of the rules' ceiling."""
+    hops: int | None = None
+    path: tuple[str, ...] = ()
+    fault: Turned | None = None
+    """Why no rule could make it usable."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    reach: Reach
-    room: int
-    route: tuple[Hop, ...]
-    fault: str | None
+class Condition:
+    """A condition over a candidate, and how the catalog spells it."""
 
-    @property
-    def port(self) -> str:
-        return self.reach.port
-
-    @property
-    def usable(self) -> bool:
-        return self.fault is None and self.room > 0
+    text: str
+    holds: Test
 
 
-def choose_port(
-    rx: Rx, place: str | None, technology: str, *, policy: str = "best-fit"
-) -> PortChoice:
-    """Choose the access port for a place.
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """Ports, devices or sites that are to be shared (`near`) or kept away from; no names: anything will do."""
 
-    Args:
-        rx: the transaction.
-        place: id (or name) of the place.
-        technology: GPON, XGS-PON …
-        policy: `best-fit`, the port with the fewest free values that still has room; `spread`, with the most.
+    text: str
+    names: frozenset[str]
+    near: bool
+    on: Literal["port", "device", "site"] = "device"
+    must: bool = False
 
-    Raises:
-        NoAccessPath: NO_ACCESS_PATH, no fibre of this technology reaches the place, or none that may be used.
-        PoolExhausted: POOL_EXHAUSTED, all reachable ports are full; the pools are named.
-        PolicyUnknown: POLICY_UNKNOWN.
+    def holds(self, one: Candidate) -> bool:
+        """Say whether a candidate is where it should be."""
+        where = {"port": one.name, "device": one.device, "site": one.site}[self.on]
+        return not self.names or (where in self.names) is self.near
 
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the new customer takes (`demand`), and what all of a candidate's may take together.
+
+    `added` is what the same order has put on candidates already.
     """
-    if policy not in _POLICIES:
-        raise PolicyUnknown(
-            f"No placement policy {policy!r}; use one of {', '.join(_POLICIES)}.",
-            details={"policy": policy},
-        )
-    candidates = _candidates(rx, _reached(rx, place, technology))
-    usable = [one for one in candidates if one.usable]
-    if not usable:
-        raise _nothing_left(str(place), technology, candidates)
-    word, sign = _POLICIES[policy]
-    chosen = min(usable, key=lambda one: (sign * one.room, natural(one.port)))
-    return _choice(chosen, _reason(chosen, candidates, policy, word))
+
+    demand: float
+    ceiling: Number
+    added: Mapping[str, float] = field(default_factory=dict)
 
 
-def qualify(rx: Rx, place: str) -> list[dict[str, Any]]:
-    """Return what a place can have: per technology the ports that could serve it and their free values."""
-    found: dict[str, list[_Candidate]] = {}
-    for one in _candidates(rx, reachable(rx, place)):
-        found.setdefault(one.reach.technology, []).append(one)
-    return [
-        {
-            "technology": technology,
-            "ports": sum(one.usable for one in ports),
-            "free": sum(one.room for one in ports if one.usable),
-        }
-        for technology, ports in sorted(found.items())
-    ]
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a catalog says about a choice; the default is best fit among what has free ids.
+
+    `best-fit`: the candidate that has room for the fewest more customers; `spread`: for the most; `fill`: the
+    first in natural order that has room; `nearest`: with the fewest hops. Equals are taken in natural order.
+    `lost` are candidates that another order filled at the same moment; `added`, how many customers the same
+    order has put on candidates already, beyond those that were counted.
+    """
+
+    policy: Policy = "best-fit"
+    limit: Number | None = None
+    load: Load | None = None
+    require: tuple[Condition, ...] = ()
+    prefer: tuple[Condition, ...] = ()
+    affinity: tuple[Affinity, ...] = ()
+    lost: frozenset[str] = frozenset()
+    added: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that does not exist. Raises PolicyUnknown (POLICY_UNKNOWN)."""
+        if self.policy not in get_args(Policy):
+            raise PolicyUnknown(
+                f"No placement policy {self.policy!r}; use one of {', '.join(get_args(Policy))}.",
+                details={"policy": self.policy},
+            )
+
+    @property
+    def preferences(self) -> tuple[Condition | Affinity, ...]:
+        """Return what is preferred, the weightiest first: affinity, then conditions as written."""
+        return (*(one for one in self.affinity if not one.must), *self.prefer)
 
 
-def alternatives(rx: Rx, place: str, technology: str) -> list[dict[str, Any]]:
-    """Return the other technologies with room at a place, most free values first."""
-    others = [q for q in qualify(rx, place) if q["technology"] != technology and q["free"] > 0]
-    return sorted(others, key=lambda q: (-q["free"], q["technology"]))
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is chosen, in words: `port`, `reachable GPON port`, `with room`."""
+
+    noun: str
+    words: str
+    usable: str
 
 
-def _reached(rx: Rx, place: str | None, technology: str) -> list[Reach]:
-    if place is None or place_id(rx, place) is None:
-        raise NoAccessPath(
-            f"Place {place!r} is not known to the connectivity graph; import the topology that has it, "
-            "or correct the place of the order.",
-            details={"place": place},
-        )
-    reached = reachable(rx, place)
-    fitting = [reach for reach in reached if reach.technology == technology]
-    if not fitting:
-        others = sorted({reach.technology for reach in reached})
-        has = f"it has {', '.join(others)}" if others else "no access port is connected with it"
-        raise NoAccessPath(
-            f"No {technology} port reaches place {place}: {has}; order what it has, or connect it.",
-            details={"place": place, "technology": technology, "available": others},
-        )
-    return fitting
+PORT = Subject("port", "reachable port", "with room")
 
 
-def _candidates(rx: Rx, reached: list[Reach]) -> list[_Candidate]:
-    if not reached:
-        return []
-    room = _room(rx, [reach.port for reach in reached])
-    states = {device.name: device.admin_state for device in devices(rx)}
-    routes = {name: route_to_edge(rx, name) for name in {reach.device for reach in reached}}
-    return [
-        _Candidate(
-            reach=reach,
-            room=room[reach.port],
-            route=routes[reach.device],
-            fault=_fault(reach, states.get(reach.device), routes[reach.device]),
-        )
-        for reach in reached
-    ]
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen (None: nothing may be used), and the whole account.
+
+    `reason` is {policy, chosen, because, considered, rejected: [{port|device, code, why}], notShown?, path?}.
+    """
+
+    chosen: Candidate | None
+    reason: dict[str, Any]
+    turned: Mapping[str, Turned]
+    """Every other candidate, by name."""
 
 
-def _room(rx: Rx, ports: list[str]) -> dict[str, int]:
-    """Return how many more customers each port can take: the least of its pools decides."""
-    per_kind = [free_of(rx, kind.name, ports) for kind in kinds().values() if kind.per_port]
-    return {port: min(free.get(port, 0) for free in per_kind) for port in ports}
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    one: Candidate
+    turned: Turned | None = None
+    room: float = math.inf
+    size: str = ""
+    """The room in words."""
+    unmet: tuple[bool, ...] = ()
+
+    @property
+    def by_ids(self) -> bool:
+        return self.room == self.one.free
 
 
-def _fault(reach: Reach, state: str | None, route: tuple[Hop, ...]) -> str | None:
-    if state != "managed":
-        return f"{reach.device} is {state or 'not in the device registry'}"
-    if not route:
-        return f"{reach.device} has no way to a node of role {EDGE_ROLE}"
+def choose(candidates: Sequence[Candidate], rules: Rules, subject: Subject = PORT) -> Choice:
+    """Choose among candidates (distinct by name); the same candidates in any order give the same choice."""
+    judged = [_judge(one, rules) for one in sorted(candidates, key=lambda one: natural(one.name))]
+    usable = [one for one in judged if one.turned is None]
+    best = min(usable, key=lambda one: _rank(one, rules.policy), default=None)
+    turned = {
+        j.one.name: j.turned or _behind(j, best, rules, subject) for j in judged if j is not best
+    }
+    chosen = best.one if best else None
+    because = _because(best, usable, rules, subject) if best else "none may be used"
+    return Choice(chosen, _reason(chosen, because, turned, rules.policy, subject), turned)
+
+
+def fits(one: Candidate, rules: Rules) -> Turned | None:
+    """Return why a candidate may not be used, or None."""
+    return _judge(one, rules).turned
+
+
+# -- what may be used -------------------------------------------------------------------------------
+
+
+def _judge(one: Candidate, rules: Rules) -> _Judged:
+    turned = one.fault or _lost(one, rules) or _forbidden(one, rules)
+    if turned is not None:
+        return _Judged(one, turned)
+    room, size, full = min(_rooms(one, rules), key=lambda bound: bound[0])
+    unmet = tuple(not _holds(wish, one) for wish in rules.preferences)
+    return _Judged(one, full if room <= 0 else None, room, size, unmet)
+
+
+def _lost(one: Candidate, rules: Rules) -> Turned | None:
+    if one.name in rules.lost:
+        return Turned("TAKEN_MEANWHILE", "another order took its last id at the same moment")
     return None
 
 
-def _nothing_left(
-    place: str, technology: str, candidates: list[_Candidate]
-) -> PoolExhausted | NoAccessPath:
-    rejected = [_rejection(one, "") for one in candidates]
-    told = "; ".join(f"{entry['port']}: {entry['why']}" for entry in rejected)
-    full = [one.port for one in candidates if one.fault is None]
-    details = {"place": place, "technology": technology, "rejected": rejected}
-    if not full:
-        return NoAccessPath(
-            f"No {technology} port of place {place} may be used ({told}); "
-            "set the device back to managed, or connect another.",
-            details=details,
-        )
-    names = [
-        pool_id(kind.name, port) for port in full for kind in kinds().values() if kind.per_port
-    ]
-    return PoolExhausted(
-        f"All {technology} ports that reach place {place} are full ({told}); "
-        "connect another port, or cease what is not used.",
-        details={**details, "pools": names},
+def _forbidden(one: Candidate, rules: Rules) -> Turned | None:
+    for condition in rules.require:
+        if not condition.holds(one.attributes):
+            return Turned("REQUIREMENT_NOT_MET", f"does not meet {condition.text}")
+    for affinity in rules.affinity:
+        if affinity.must and not affinity.holds(one):
+            return Turned("AFFINITY_NOT_MET", f"is not {affinity.text}")
+    return None
+
+
+def _rooms(one: Candidate, rules: Rules) -> list[tuple[float, str, Turned]]:
+    """Return (room, the same in words, why it is full when it is) by each bound, ids first."""
+    known = [_by_ids(one), _by_limit(one, rules), _by_load(one, rules)]
+    unbound = (math.inf, f"{one.used} in use", Turned("FULL", "full"))
+    return [bound for bound in known if bound is not None] or [unbound]
+
+
+def _by_ids(one: Candidate) -> tuple[float, str, Turned] | None:
+    if one.free is None:
+        return None
+    return one.free, f"{one.free} free ids", Turned("FULL", "full: no free ids")
+
+
+def _by_limit(one: Candidate, rules: Rules) -> tuple[float, str, Turned] | None:
+    limit = rules.limit(one.attributes) if rules.limit else None
+    if limit is None:
+        return None
+    used = one.used + rules.added.get(one.name, 0)
+    room = math.floor(limit) - used
+    full = Turned("LIMIT_REACHED", f"full: {used} of at most {limit} in use")
+    return room, f"room for {room} more within its limit of {limit}", full
+
+
+def _by_load(one: Candidate, rules: Rules) -> tuple[float, str, Turned] | None:
+    ceiling = rules.load.ceiling(one.attributes) if rules.load else None
+    if rules.load is None or ceiling is None:
+        return None
+    load, demand = one.load + rules.load.added.get(one.name, 0), rules.load.demand
+    left = ceiling - load
+    room = left // demand if demand > 0 else (math.inf if left >= 0 else 0)
+    full = Turned(
+        "CEILING_REACHED", f"full: {load:g} of {ceiling:g} in use, {demand:g} more are asked for"
     )
+    return room, f"room for {room:g} more within its ceiling of {ceiling:g}", full
+
+
+def _holds(wish: Condition | Affinity, one: Candidate) -> bool:
+    return wish.holds(one.attributes) if isinstance(wish, Condition) else wish.holds(one)
+
+
+# -- which is best ----------------------------------------------------------------------------------
+
+
+def _rank(judged: _Judged, policy: Policy) -> tuple[Any, ...]:
+    return judged.unmet, _measure(judged, policy), natural(judged.one.name)
+
+
+def _measure(judged: _Judged, policy: Policy) -> float:
+    """Return what the policy compares: less is better."""
+    one = judged.one
+    match policy:
+        case "best-fit":
+            return judged.room
+        case "spread":
+            return one.used if math.isinf(judged.room) else -judged.room
+        case "nearest":
+            return math.inf if one.hops is None else one.hops
+        case "fill":
+            return 0
+
+
+# -- in words ---------------------------------------------------------------------------------------
+
+
+def _because(best: _Judged, usable: Sequence[_Judged], rules: Rules, subject: Subject) -> str:
+    if len(usable) == 1:
+        return f"the only {subject.words} {subject.usable} ({_told(best, rules)})"
+    equals = [one for one in usable if one.unmet == best.unmet]
+    met = [w.text for w, missed in zip(rules.preferences, best.unmet, strict=True) if not missed]
+    preferred = f"preferred: {', '.join(met)}; " if met and len(equals) < len(usable) else ""
+    if preferred and len(equals) == 1:
+        return f"{preferred}the only one such of {len(usable)} {subject.words}s {subject.usable}"
+    return (
+        f"{preferred}{_best_word(best, rules)} of {len(equals)} {subject.words}s {subject.usable}"
+    )
+
+
+def _told(judged: _Judged, rules: Rules) -> str:
+    return f"{judged.one.hops} hops" if rules.policy == "nearest" else judged.size
+
+
+def _best_word(best: _Judged, rules: Rules) -> str:
+    match rules.policy:
+        case "fill":
+            return f"first in order ({best.size})"
+        case "nearest":
+            return "no hops known" if best.one.hops is None else f"fewest hops ({best.one.hops})"
+        case "spread" if math.isinf(best.room):
+            return f"fewest in use ({best.one.used})"
+        case policy:
+            least = "fewest" if policy == "best-fit" else "most"
+            if best.by_ids:
+                return f"{least} free ids ({best.one.free})"
+            return f"room for the {least} more ({best.size})"
+
+
+def _behind(judged: _Judged, best: _Judged | None, rules: Rules, subject: Subject) -> Turned:
+    """Return why a usable candidate came behind the chosen one."""
+    assert best is not None
+    for wish, missed, had in zip(rules.preferences, judged.unmet, best.unmet, strict=True):
+        if missed and not had:
+            return Turned("PREFERENCE_NOT_MET", f"does not meet the preference {wish.text}")
+    than = f"the chosen {subject.noun}"
+    if rules.policy == "fill":
+        return Turned("LATER_IN_ORDER", f"{judged.size}, but later in order than {than}")
+    told, others = _told(judged, rules), _told(best, rules)
+    if _measure(judged, rules.policy) == _measure(best, rules.policy):
+        return Turned("LATER_IN_ORDER", f"{told}, as many as {than}, which comes first in order")
+    code, word = _WORSE[rules.policy]
+    if rules.policy == "spread" and math.isinf(judged.room):
+        code, word = "MORE_IN_USE", "more"
+    return Turned(code, f"{told}, {word} than {than} ({others})")
+
+
+_WORSE: Mapping[Policy, tuple[str, str]] = {
+    "best-fit": ("MORE_ROOM", "more"),
+    "spread": ("LESS_ROOM", "less"),
+    "nearest": ("FARTHER", "more"),
+}
 
 
 def _reason(
-    chosen: _Candidate, candidates: list[_Candidate], policy: str, word: str
+    chosen: Candidate | None,
+    because: str,
+    turned: Mapping[str, Turned],
+    policy: Policy,
+    subject: Subject,
 ) -> dict[str, Any]:
-    usable = sum(one.usable for one in candidates)
-    because = f"{word} free ids ({chosen.room}) of {usable} reachable {chosen.reach.technology} ports with room"
-    if usable == 1:
-        because = (
-            f"the only reachable {chosen.reach.technology} port with room ({chosen.room} free ids)"
-        )
-    than = "more" if policy == "best-fit" else "fewer"
-    return {
+    rejected = [
+        {subject.noun: name, "code": t.code, "why": t.why}
+        for name, t in list(turned.items())[:SHOWN]
+    ]
+    reason: dict[str, Any] = {
         "policy": policy,
-        "chosen": chosen.port,
+        "chosen": chosen.name if chosen else None,
         "because": because,
-        "path": list(chosen.reach.path),
-        "rejected": [_rejection(one, than) for one in candidates if one is not chosen],
+        "considered": len(turned) + (chosen is not None),
+        "rejected": rejected,
     }
-
-
-def _rejection(one: _Candidate, than: str) -> Mapping[str, str]:
-    if one.fault is not None:
-        why = one.fault
-    elif one.room == 0:
-        why = "full: no free ids"
-    else:
-        why = f"{one.room} free ids, {than} than or as many as the chosen port"
-    return {"port": one.port, "why": why}
-
-
-def _choice(chosen: _Candidate, reason: dict[str, Any]) -> PortChoice:
-    router = next((hop for hop in chosen.route if hop.role == _ROUTER_ROLE), _NO_HOP)
-    edge = chosen.route[-1]
-    return PortChoice(
-        port=chosen.reach.port,
-        device=chosen.reach.device,
-        technology=chosen.reach.technology,
-        router=router.device or None,
-        router_downlink=router.in_port,
-        router_uplink=router.out_port,
-        bng=edge.device,
-        bng_port=edge.in_port,
-        reason=reason,
-    )
+    if len(turned) > SHOWN:
+        reason["notShown"] = len(turned) - SHOWN
+    if chosen and chosen.path:
+        reason["path"] = list(chosen.path)
+    return reason

@@ -1,29 +1,34 @@
 """Assign all items of an order in one transaction: addresses, VLANs, ports, serials, devices.
 
 What an allocation is and why it was chosen is kept with the resource (`allocations`, `reasons` in its body), so
-that a cease gives back exactly what was taken and an engineer can ask "why this port".
+that a cease gives back exactly what was taken and an engineer can ask "why this port"; ids taken on a chosen port
+carry, in the allocator, which rule took them and where the port's reason stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.expression import Expression
 from catalog.model import Assign
-from inventory import allocator, graph
+from inventory import allocator
 from inventory.allocator import Allocation
-from inventory.devices import devices
+from inventory.errors import PoolDraining, PoolExhausted
 from inventory.instances import Cause
 from rom.context import bound, context
 from rom.decompose import assignment_order, contributions, groups, restoring, undo
-from rom.errors import NoDeviceOfRole, RoleMissing
+from rom.errors import RoleMissing
 from rom.model import Action, Group, ResourceItem
 from rom.parse import of_role
+from rom.placing import Placing, found_by, leading
 from store import Tx
 
 Json = dict[str, Any]
+_TRIES = 8
+"""How often a port is chosen anew because somebody took its last id between the choice and the taking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,11 @@ class Assigned:
 
     item: ResourceItem
     allocations: Mapping[str, Json] = field(default_factory=dict)
-    """Characteristic → {pool, kind, scope, value, text, owner, sharedBy?}: what it holds afterwards."""
+    """Characteristic → {pool, kind, scope, value, text, owner, sharedBy?, reason?}: what it holds afterwards."""
     held: Mapping[str, Json] = field(default_factory=dict)
     """The same, as it stood before the order."""
     reasons: Mapping[str, Json] = field(default_factory=dict)
+    """Characteristic → why this port or device: {rule, policy, chosen, because, considered, rejected}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,14 @@ class Assignment:
             for name, held in assigned.allocations.items()
         ]
 
+    def reasons(self) -> list[Json]:
+        """Return why each port and device was chosen; no part of what a plan's hash is over."""
+        return [
+            {"item": assigned.item.id, "characteristic": name, **reason}
+            for assigned in self.items
+            for name, reason in assigned.reasons.items()
+        ]
+
 
 class Assigner:
     """Assigns the items of one order; all lookups and allocations go through one transaction."""
@@ -70,6 +84,7 @@ class Assigner:
         self._order_id = order_id
         self._after: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._before: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        self._placing = Placing(tx)
 
     def assign(
         self, items: Sequence[ResourceItem], held: Mapping[str, Mapping[str, Json]]
@@ -80,10 +95,11 @@ class Assigner:
             items: the order's items.
             held: item id → what its resource holds already (its instance's `allocations`).
 
-        Raises POOL_EXHAUSTED, NO_ACCESS_PATH, RoleMissing, NoDeviceOfRole and expression errors; the caller's
-        transaction is then rolled back as a whole.
+        Raises POOL_EXHAUSTED, NO_ACCESS_PATH, NO_PORT_FITS, RoleMissing, NoDeviceOfRole and expression errors; the
+        caller's transaction is then rolled back as a whole.
 
         """
+        self._placing.without(item.resource for item in items if item.action is Action.DELETE)
         assigned = {
             a.item.id: a
             for a in (self._assign(i, held.get(i.id, {})) for i in assignment_order(items))
@@ -106,13 +122,30 @@ class Assigner:
                 self._after[item.line, item.role] = after
             kept = {} if item.action is Action.DELETE else dict(held)
             return Assigned(item.with_after(after), kept, dict(held))
-        work = _Work(item, dict(held), bound(item.spec, {**(item.before or {}), **item.inputs}))
-        for rule in item.spec.assign:
-            self._apply(rule, work)
+        work = self._worked(item, held)
+        self._placing.note(item, work.values)
         self._after[item.line, item.role] = work.values
         if item.action is Action.MODIFY:
             self._before[item.line, item.role] = item.before
         return Assigned(item.with_after(work.values), work.held, dict(held), work.reasons)
+
+    def _worked(self, item: ResourceItem, held: Mapping[str, Json]) -> _Work:
+        """Apply the rules; when the chosen port's last id goes to another order meanwhile, choose again."""
+        lost: frozenset[str] = frozenset()
+        while True:
+            values = bound(item.spec, {**(item.before or {}), **item.inputs})
+            work = _Work(item, dict(held), values, leading(item.spec.assign), lost)
+            try:
+                with self._tx.savepoint() if work.leading else nullcontext():
+                    for rule in item.spec.assign:
+                        self._apply(rule, work)
+            except (PoolDraining, PoolExhausted) as full:
+                port = _port_of(work, full)
+                if port is None or len(lost) >= _TRIES:
+                    raise
+                lost |= {port}
+            else:
+                return work
 
     def _apply(self, rule: Assign, work: _Work) -> None:
         scope = self._context(work.item, work.values, present=False)
@@ -122,9 +155,9 @@ class Assigner:
         elif rule.take:
             self._take(rule, work, scope)
         elif rule.choose == "device":
-            work.values[rule.as_] = work.values[rule.as_] or self._device(str(rule.role))
+            self._device(rule, work, scope)
         elif rule.choose:
-            self._port(rule, work)
+            self._port(rule, work, scope)
         else:
             work.values[rule.as_] = Expression(str(rule.value)).evaluate(scope)
 
@@ -149,39 +182,38 @@ class Assigner:
             owner = f"{work.item.resource}:{rule.as_}:{self._order_id}/{work.item.id}"
             subject = f"{work.item.line}:{work.item.role}:{rule.as_}"
             (taken,) = allocator.take(
-                self._tx, kind=kind, scope=where, owner=owner, subject=subject, cause=cause
+                self._tx,
+                kind=kind,
+                scope=where,
+                owner=owner,
+                subject=subject,
+                cause=cause,
+                reason=_why(rule, work, where),
             )
         work.held[rule.as_] = _held(taken, shared)
         work.values[rule.as_] = taken.value if taken.text == str(taken.value) else taken.text
 
-    def _port(self, rule: Assign, work: _Work) -> None:
-        if work.values.get(rule.as_):
+    def _port(self, rule: Assign, work: _Work, scope: Mapping[str, Any]) -> None:
+        assert work.leading is not None
+        if work.port is not None:
             return
-        choice = graph.choose_port(
-            self._tx,
-            work.item.place,
-            str(work.values["accessTechnology"]),
-            policy=rule.policy or "best-fit",
-        )
-        found = {
-            "ponPort": choice.port,
-            "olt": choice.device,
-            "router": choice.router,
-            "routerDownlink": choice.router_downlink,
-            "routerUplink": choice.router_uplink,
-            "bng": choice.bng,
-            "bngPort": choice.bng_port,
-        }
+        if work.values.get(rule.as_):
+            work.port = str(work.values.get("ponPort"))
+            self._placing.stays(work.leading, work.item, work.port, scope)
+            return
+        choice = self._placing.port(work.leading, work.item, scope, work.lost)
+        found = found_by(choice)
         work.values.update({name: value for name, value in found.items() if name in work.values})
-        work.reasons[rule.as_] = choice.reason
+        work.port = choice.port
+        work.explain(work.leading, choice.reason)
 
-    def _device(self, role: str) -> str:
-        managed = sorted(d.name for d in devices(self._tx, role=role) if d.admin_state == "managed")
-        if not managed:
-            raise NoDeviceOfRole(
-                f"No managed device has the role {role!r}; import one (turnup device import)."
-            )
-        return managed[0]
+    def _device(self, rule: Assign, work: _Work, scope: Mapping[str, Any]) -> None:
+        if work.values[rule.as_]:
+            return
+        choice = self._placing.device(rule, work.item, scope)
+        assert choice.chosen is not None
+        work.values[rule.as_] = choice.chosen.name
+        work.explain(rule, choice.reason)
 
     def _contexts(self, item: ResourceItem) -> tuple[dict[str, Any], dict[str, Any]]:
         before = {} if item.before is None else self._context(item, item.before, present=True)
@@ -215,7 +247,34 @@ class _Work:
     item: ResourceItem
     held: dict[str, Json]
     values: dict[str, Any]
+    leading: Assign | None
+    """The rule that says how the port is chosen."""
+    lost: frozenset[str]
+    port: str | None = None
     reasons: dict[str, Json] = field(default_factory=dict)
+
+    def rule(self, rule: Assign) -> str:
+        """Return a rule's name, as reasons show it."""
+        return f"{self.item.spec.id}@{self.item.spec.version}/{rule.as_}"
+
+    def explain(self, rule: Assign, reason: Json) -> None:
+        """Keep why something was chosen."""
+        self.reasons[rule.as_] = {"rule": self.rule(rule), **reason}
+
+
+def _why(rule: Assign, work: _Work, scope: str) -> Json | None:
+    """Return what an allocation says of itself when its pool is that of a port or device that was chosen."""
+    for name, reason in work.reasons.items():
+        if reason["chosen"] == scope:
+            return {"rule": work.rule(rule), "on": scope, "see": f"{work.item.resource} {name}"}
+    return None
+
+
+def _port_of(work: _Work, full: PoolDraining | PoolExhausted) -> str | None:
+    """Return the port that was just chosen, when it is its pool that gave nothing."""
+    pool, port = str(full.details.get("pool")), work.port
+    fresh = port is not None and any(r["chosen"] == port for r in work.reasons.values())
+    return port if fresh and pool.endswith(f"@{port}") else None
 
 
 def _held(taken: Allocation, shared: str | None) -> Json:
@@ -227,6 +286,8 @@ def _held(taken: Allocation, shared: str | None) -> Json:
         "text": taken.text,
         "owner": taken.owner,
     }
+    if taken.reason is not None:
+        held["reason"] = taken.reason
     return held | ({"sharedBy": shared} if shared is not None else {})
 
 

@@ -74,7 +74,7 @@ def commission(tx: Tx, assigned: Assigned, order_id: str) -> None:
     cause = _cause(assigned, order_id)
     item = assigned.item
     old = get(tx, item.resource)
-    body = {**old.body, **_body(assigned)}
+    body = {**old.body, **_body(assigned), "reasons": _reasons(old, assigned)}
     for held in assigned.allocations.values():
         if "sharedBy" not in held:
             allocator.confirm(tx, held["owner"])
@@ -188,6 +188,14 @@ def _body(assigned: Assigned) -> Json:
         "allocations": dict(assigned.allocations),
         "reasons": dict(assigned.reasons),
     }
+
+
+def _reasons(old: Instance, assigned: Assigned) -> Json:
+    """Keep why what stays was chosen: a later order that chooses nothing anew has no reasons of its own."""
+    kept = old.body.get("reasons") or {}
+    values = assigned.item.after or {}
+    standing = {name: why for name, why in kept.items() if values.get(name) == why.get("chosen")}
+    return standing | dict(assigned.reasons)
 
 
 def _release(

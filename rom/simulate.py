@@ -79,6 +79,7 @@ class Simulator:
             "changes": {key: activation.change_hash(plan) for key, plan in inspected},
             "planHash": activation.plan_hash(allocations, [plan for _, plan in inspected]),
             "warnings": [warning for _, plan in inspected for warning in plan.warnings],
+            "reasons": assignment.reasons(),
         }
 
 

@@ -52,6 +52,7 @@ class Simulator:
             },
             "planHash": combined([answer["planHash"] for answer in answers]),
             "warnings": [warning for answer in answers for warning in answer["warnings"]],
+            "reasons": [reason for answer in answers for reason in answer.get("reasons", ())],
         }
 
     def _line(self, order: Order, line: Json) -> Json:

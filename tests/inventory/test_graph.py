@@ -7,6 +7,7 @@ import pytest
 from inventory import allocator, devices, graph
 from inventory.errors import NoAccessPath, PolicyUnknown, PoolExhausted
 from inventory.graph import Hop
+from inventory.placement import Rules
 from store import Database, Tx
 
 PON1, PON2, WEST = "olt-east-07/pon1", "olt-east-07/pon2", "olt-west-02/pon1"
@@ -59,16 +60,20 @@ def test_best_fit_takes_the_fullest_port_with_room(network: Database) -> None:
     assert choice.reason["chosen"] == PON2
     assert choice.reason["because"] == "fewest free ids (251) of 2 reachable GPON ports with room"
     assert choice.reason["rejected"] == [
-        {"port": PON1, "why": "254 free ids, more than or as many as the chosen port"}
+        {
+            "port": PON1,
+            "code": "MORE_ROOM",
+            "why": "254 free ids, more than the chosen port (251 free ids)",
+        }
     ]
 
 
 def test_spread_takes_the_emptiest(network: Database) -> None:
     with network.write() as tx:
         use(tx, PON1, 3)
-        assert graph.choose_port(tx, "PL-1001", "GPON", policy="spread").port == PON2
+        assert graph.choose_port(tx, "PL-1001", "GPON", rules=Rules("spread")).port == PON2
         with pytest.raises(PolicyUnknown, match="best-fit"):
-            graph.choose_port(tx, "PL-1001", "GPON", policy="luck")
+            Rules("luck")  # type: ignore[arg-type]
 
 
 def test_equal_ports_are_chosen_in_natural_order(network: Database) -> None:
@@ -81,7 +86,9 @@ def test_a_full_port_is_turned_down_with_its_reason(network: Database) -> None:
         use(tx, PON1, 254)
         choice = graph.choose_port(tx, "PL-1001", "GPON")
     assert choice.port == PON2
-    assert choice.reason["rejected"] == [{"port": PON1, "why": "full: no free ids"}]
+    assert choice.reason["rejected"] == [
+        {"port": PON1, "code": "FULL", "why": "full: no free ids"}
+    ]
     assert "only" in choice.reason["because"]
 
 

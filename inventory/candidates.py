@@ -1,0 +1,326 @@
+"""Candidates as they stand now: the access ports that reach a place, the devices of a role.
+
+What is read is what can be reached from the place: no query grows with the rest of the network.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+
+from inventory.connectivity import EDGE_ROLE, Hop, Reach, hops_to, route_to_edge
+from inventory.kinds import kinds
+from inventory.placement import Candidate, Turned
+from inventory.raw import Raw
+from inventory.registry import Device
+from inventory.registry import devices as devices_of_role
+from inventory.registry import named as devices_named
+from inventory.relations import chunks
+from inventory.tables import allocation, footprint, instance, node, pool
+from inventory.usage import free_of
+from store import Rx, Tx
+
+CUSTOMERS = "onu-id"
+"""The kind of pool whose taken values count a port's customers, and whose row is locked while one is added."""
+SPLIT_RATIO = "split-ratio"
+_RATIO = re.compile(r"1:(\d+)")
+_STANDS = (footprint.c.valid_to.is_(None), footprint.c.line.is_not(None))
+"""What customers' resources stand on now; what has ended stands nowhere."""
+
+
+Routes = Mapping[str, tuple[Hop, ...]]
+"""Device → its way to the edge; () where there is none."""
+
+
+def routes_of(rx: Rx, reached: Iterable[Reach]) -> Routes:
+    """Return the ways of these ports' devices to the edge."""
+    return {name: route_to_edge(rx, name) for name in {reach.device for reach in reached}}
+
+
+def ports(
+    rx: Rx, reached: Sequence[Reach], routes: Routes, load: str | None = None
+) -> list[Candidate]:
+    """Return access ports with all that rules may ask about them.
+
+    Args:
+        rx: the transaction.
+        reached: the ports, and by which path.
+        routes: the way of each port's device to the edge.
+        load: the characteristic whose sum over the resources on a port is its load.
+
+    """
+    if not reached:
+        return []
+    names = [reach.port for reach in reached]
+    facts = _Facts(
+        rooms=_rooms(rx, names),
+        draining=_draining(rx, names),
+        used=_customers(rx, names),
+        loads=_loads(rx, names, load),
+        labels=_labels(rx, {name for reach in reached for name in reach.path}),
+        devices={one.name: one for one in devices_named(rx, {reach.device for reach in reached})},
+    )
+    return [_port(reach, facts, routes[reach.device]) for reach in reached]
+
+
+def devices(
+    rx: Rx,
+    role: str,
+    *,
+    load: str | None = None,
+    origin: str | None = None,
+    counted: bool = False,
+) -> list[Candidate]:
+    """Return the devices of a role.
+
+    Args:
+        rx: the transaction.
+        role: the role.
+        load: the characteristic whose sum over the resources on a device is its load.
+        origin: the device from which hops are counted; None: they are not.
+        counted: whether to count the resources on each.
+
+    """
+    found = devices_of_role(rx, role)
+    names = [one.name for one in found]
+    used = _standing(rx, names) if counted else {}
+    loads = _loads(rx, names, load)
+    hops = hops_to(rx, origin, set(names)) if origin else {}
+    return [_device(one, used, loads, hops) for one in found]
+
+
+def lock_port(tx: Tx, port: str) -> bool:
+    """Let no other order choose this port until the transaction ends; say whether others could have meanwhile."""
+    raw = Raw(tx)
+    sql = "SELECT number FROM pool WHERE kind = ? AND scope = ? AND removed IS NULL {lock}"
+    return raw.waits and raw.one(sql, CUSTOMERS, port) is not None
+
+
+def lock_device(tx: Tx, name: str) -> bool:
+    """Let no other order choose this device under a capacity until the transaction ends; say as `lock_port`."""
+    raw = Raw(tx)
+    sql = "SELECT name FROM device WHERE name = ? AND valid_to IS NULL {lock}"
+    return raw.waits and raw.one(sql, name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where some resources stand: access ports, devices, and the devices' sites."""
+
+    ports: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
+    sites: frozenset[str] = frozenset()
+
+
+def ground(rx: Rx, values: Iterable[Any], role: str | None = None) -> Ground:
+    """Return where resources with these values stand.
+
+    Args:
+        rx: the transaction.
+        values: their characteristics' values, of any type.
+        role: None: by the access ports that they name; else by the devices of this role that they name.
+
+    """
+    names = sorted({value for value in values if isinstance(value, str)})
+    if not names:
+        return Ground()
+    if role is not None:
+        found = [one for one in devices_named(rx, names) if one.role == role]
+        return Ground(devices=_names(found), sites=_sites(found))
+    query = select(node.c.id, node.c.parent).where(
+        node.c.kind == "port", node.c.technology.is_not(None), node.c.valid_to.is_(None)
+    )
+    rows = [row for part in chunks(names) for row in rx.rows(query.where(node.c.id.in_(part)))]
+    parents = devices_named(rx, {row.parent for row in rows})
+    return Ground(frozenset(row.id for row in rows), _names(parents), _sites(parents))
+
+
+def standing(
+    rx: Rx,
+    besides: Collection[str],
+    *,
+    place: str | None = None,
+    line: str | None = None,
+    not_line: str | None = None,
+) -> set[str]:
+    """Return the nodes on which the resources at a place, or of a line, stand, leaving out some resources."""
+    query = select(footprint.c.node).distinct()
+    query = query.where(*_STANDS, footprint.c.instance.not_in(sorted(besides)))
+    if line is not None:
+        return set(rx.execute(query.where(footprint.c.line == line)).scalars())
+    if place is None:
+        return set()
+    query = query.join(instance, instance.c.id == footprint.c.instance)
+    query = query.where(instance.c.valid_to.is_(None), instance.c.place == place)
+    return set(rx.execute(query.where(footprint.c.line != not_line)).scalars())
+
+
+# -- one candidate ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    rooms: Mapping[str, int]
+    draining: Collection[str]
+    used: Mapping[str, int]
+    loads: Mapping[str, float]
+    labels: Mapping[str, Mapping[str, str]]
+    devices: Mapping[str, Device]
+
+
+def _port(reach: Reach, facts: _Facts, route: tuple[Hop, ...]) -> Candidate:
+    device = facts.devices.get(reach.device)
+    one = Candidate(
+        name=reach.port,
+        device=reach.device,
+        site=device.site if device else None,
+        technology=reach.technology,
+        free=facts.rooms.get(reach.port, 0),
+        used=facts.used.get(reach.port, 0),
+        load=facts.loads.get(reach.port, 0),
+        path=reach.path,
+        fault=_fault(reach, facts, device, route),
+    )
+    shown = {
+        "id": one.name,
+        "name": one.name.partition("/")[2],
+        "device": one.device,
+        "technology": one.technology,
+        "labels": facts.labels.get(one.name, {}),
+        "free": one.free,
+        "used": one.used,
+        "load": one.load,
+        "splitRatio": _split_ratio(reach.path, facts.labels),
+    }
+    return replace(one, attributes={"port": shown, "device": _shown(device) if device else {}})
+
+
+def _fault(
+    reach: Reach, facts: _Facts, device: Device | None, route: tuple[Hop, ...]
+) -> Turned | None:
+    if device is None or device.admin_state != "managed":
+        return _unmanaged(reach.device, device)
+    if not route:
+        return Turned("NO_UPLINK", f"{reach.device} has no way to a node of role {EDGE_ROLE}")
+    if reach.port not in facts.rooms:
+        return Turned("NO_POOL", "has no pools to take ids from")
+    if reach.port in facts.draining:
+        return Turned("POOL_DRAINING", "its pools are being drained")
+    return None
+
+
+def _unmanaged(name: str, device: Device | None) -> Turned:
+    state = device.admin_state if device else "not in the device registry"
+    return Turned("DEVICE_NOT_MANAGED", f"{name} is {state}")
+
+
+def _device(
+    device: Device, used: Mapping[str, int], loads: Mapping[str, float], hops: Mapping[str, int]
+) -> Candidate:
+    one = Candidate(
+        name=device.name,
+        device=device.name,
+        site=device.site,
+        used=used.get(device.name, 0),
+        load=loads.get(device.name, 0),
+        hops=hops.get(device.name),
+        fault=None if device.admin_state == "managed" else _unmanaged(device.name, device),
+    )
+    shown = {**_shown(device), "used": one.used, "load": one.load, "hops": one.hops}
+    return replace(one, attributes={"device": shown})
+
+
+def _shown(device: Device) -> dict[str, Any]:
+    return {
+        "name": device.name,
+        "role": device.role,
+        "site": device.site,
+        "platform": device.platform,
+        "adminState": device.admin_state,
+        "labels": dict(device.labels),
+    }
+
+
+def _split_ratio(path: Sequence[str], labels: Mapping[str, Mapping[str, str]]) -> int | None:
+    """Return how many customers the splitters on a path can serve; None when none of them says so."""
+    said = [_RATIO.fullmatch(labels.get(name, {}).get(SPLIT_RATIO, "")) for name in path]
+    ratios = [int(match[1]) for match in said if match]
+    return math.prod(ratios) if ratios else None
+
+
+def _names(found: Iterable[Device]) -> frozenset[str]:
+    return frozenset(one.name for one in found)
+
+
+def _sites(found: Iterable[Device]) -> frozenset[str]:
+    return frozenset(one.site for one in found if one.site is not None)
+
+
+# -- reading ----------------------------------------------------------------------------------------
+
+
+def _per_port() -> list[str]:
+    return [kind.name for kind in kinds().values() if kind.per_port]
+
+
+def _rooms(rx: Rx, names: list[str]) -> dict[str, int]:
+    """Return how many more customers each port's pools can take: the least decides; ports without pools are left out."""
+    rooms: dict[str, int] = {}
+    for kind in _per_port():
+        for port, free in free_of(rx, kind, names).items():
+            rooms[port] = min(free, rooms.get(port, free))
+    return rooms
+
+
+def _draining(rx: Rx, names: list[str]) -> set[str]:
+    query = select(pool.c.scope).where(
+        pool.c.kind.in_(_per_port()),
+        pool.c.scope.in_(names),
+        pool.c.removed.is_(None),
+        pool.c.draining == 1,
+    )
+    return set(rx.execute(query).scalars())
+
+
+def _customers(rx: Rx, names: list[str]) -> dict[str, int]:
+    held = or_(
+        allocation.c.confirmed_at.is_not(None),
+        allocation.c.expires_at.is_(None),
+        allocation.c.expires_at > rx.now,
+    )
+    query = (
+        select(pool.c.scope, func.count().label("used"))
+        .join(allocation, and_(allocation.c.pool == pool.c.number, allocation.c.valid_to.is_(None)))
+        .where(pool.c.kind == CUSTOMERS, pool.c.scope.in_(names), pool.c.removed.is_(None), held)
+        .group_by(pool.c.scope)
+    )
+    return {row.scope: row.used for row in rx.rows(query)}
+
+
+def _labels(rx: Rx, names: Collection[str]) -> dict[str, Mapping[str, str]]:
+    query = select(node.c.id, node.c.labels).where(
+        node.c.id.in_(sorted(names)), node.c.valid_to.is_(None)
+    )
+    return {row.id: row.labels for row in rx.rows(query)}
+
+
+def _loads(rx: Rx, names: list[str], load: str | None) -> dict[str, float]:
+    if load is None:
+        return {}
+    value = instance.c.characteristics[load].as_float()
+    query = select(footprint.c.node, func.sum(value).label("load")).group_by(footprint.c.node)
+    query = query.join(instance, instance.c.id == footprint.c.instance)
+    query = query.where(footprint.c.node.in_(names), *_STANDS, instance.c.valid_to.is_(None))
+    return {row.node: row.load or 0 for row in rx.rows(query)}
+
+
+def _standing(rx: Rx, names: list[str]) -> dict[str, int]:
+    query = select(footprint.c.node, func.count().label("used")).group_by(footprint.c.node)
+    return {
+        row.node: row.used for row in rx.rows(query.where(footprint.c.node.in_(names), *_STANDS))
+    }
