@@ -212,9 +212,9 @@ _NOW = (
     f"{_READY}, (SELECT {_SIZE} WHERE f.pool = p.number), "
     f"(SELECT {_SIZE} {_BANDS} AND f.free_at <= ?), (SELECT {_SIZE} {_BANDS}), "
     f"(SELECT count(*) {_OPEN}), {_LAPSED}, "
-    "(SELECT count(*) FROM pool_band b WHERE b.pool = p.number) FROM pool p "
+    "(SELECT count(*) FROM pool_band b WHERE b.pool = p.number) FROM "
 )
-_THEN = f"SELECT {_COLUMNS} FROM pool p "
+_THEN = f"SELECT {_COLUMNS} FROM "
 _WIDTH = 16
 
 
@@ -225,7 +225,9 @@ def _pools(
     moment = to_micros(at or rx.now)
     there = _there(which, at)
     page, cut = _page(offset, limit)
-    text = f"{_NOW if at is None else _THEN}WHERE {there.text} ORDER BY p.kind, p.scope, p.number{page}"
+    # the page first: else PostgreSQL counts the pools before it, too
+    chosen = f"(SELECT * FROM pool p WHERE {there.text} ORDER BY p.kind, p.scope{page}) p"
+    text = f"{_NOW if at is None else _THEN}{chosen} ORDER BY p.kind, p.scope"
     counted = (moment,) * 3 if at is None else ()
     rows = raw.all(text, *counted, *there.params, *cut)
     if at is None:
