@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from graphlib import CycleError, TopologicalSorter
 
 from catalog._findings import Finding, Known
+from catalog._placing import check_placing
 from catalog._rules import Names, check_expression
 from catalog.model import ResourceSpec
 
@@ -22,6 +23,7 @@ def check_resources(
             yield from check_expression(f"{where}.{part}", text, names)
         yield from _uses(known, where, spec)
         yield from _assign(where, spec)
+        yield from check_placing(where, spec, names)
         yield from _reversible(where, spec)
         if available is not None:
             yield from _features(where, spec, available)

@@ -122,6 +122,7 @@ def _look_at_orders(turnup: Run, order_id: str) -> None:
     trace = _fits(turnup("trace", order_id)).out
     assert "why ponPort olt-east-07/pon1" in trace
     assert "ipv4 = 100.64.0." in trace
+    assert "of onu-id@olt-east-07/pon1 — on olt-east-07/pon1: " in " ".join(trace.split())
     assert "olt-east-07 confirmed" in trace
     asked = turnup("trace", order_id, "--output", "json").json
     assert asked == turnup("order", "show", order_id, "--tree", "--output", "json").json

@@ -18,6 +18,7 @@ from turnup.cli._print import (
     print_note,
     print_table,
 )
+from turnup.cli._trace import lines
 
 Json = dict[str, Any]
 service = typer.Typer(help="Services and what they rely on.", no_args_is_help=True)
@@ -58,7 +59,8 @@ def trace(order_id: str, server: ServerOption = None, output: OutputOption = Out
     if output is Output.JSON:
         print_json(answer)
     else:
-        _node(answer["root"], "")
+        for indent, text in lines(answer["root"]):
+            print_note(text, indent=indent)
 
 
 def impact(
@@ -101,39 +103,3 @@ def _hurt(answer: Json) -> None:
         if rows:
             print_table(rows, ("id", "name", "role") if kind == "parties" else HURT)
         typer.echo()
-
-
-def _node(node: Json, pad: str) -> None:
-    typer.echo(f"{pad}{node['layer']} {node['id']} {node['state']}")
-    for task in sorted(node["tasks"], key=_time):
-        when = task["ended"] or task["started"] or ""
-        typer.echo(f"{pad}  {task['state']:<8} {when:<24} {task['kind']} {task['key']}")
-    for item in node["items"]:
-        _item(item, pad + "  ")
-    for batch in node["batches"]:
-        devices = ", ".join(f"{one['device']} {one['state']}" for one in batch["devices"])
-        print_note(f"batch {batch['id']} {batch['state']}: {devices}", indent=pad + "  ")
-    for child in node["children"]:
-        _node(child, pad + "  ")
-
-
-def _item(item: Json, pad: str) -> None:
-    print_note(
-        f"item {item['id']} {item['action']} {item['specification']} {item['instance'] or ''} {item['state']}",
-        indent=pad,
-    )
-    for name, taken in (item.get("allocations") or {}).items():
-        print_note(f"{name} = {taken['text']} from {taken['pool']}", indent=pad + "  ")
-    for name, reason in (item.get("reasons") or {}).items():
-        print_note(
-            f"why {name} {reason.get('chosen', '')}: {reason.get('because')}", indent=pad + "  "
-        )
-        for other in reason.get("rejected") or ():
-            print_note(f"not {other.get('port')}: {other.get('why')}", indent=pad + "    ")
-    if error := item.get("error"):
-        print_note(f"{error.get('code')}: {error.get('message')}", indent=pad + "  ")
-
-
-def _time(task: Json) -> str:
-    """Sort by when a task began; what has not begun comes last."""
-    return task["started"] or task["ended"] or "~"
