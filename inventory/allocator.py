@@ -77,8 +77,11 @@ def take(
         ValueTaken, ValueQuarantined, ValueOutsidePool, ValueInvalid: the given value cannot be had.
 
     """
-    terms = terms_of(tx, state=state, ttl_seconds=ttl_seconds, cause=cause)
     wish = Wish(kind, scope, owner, value, count, subject, band, reason)
+    if count > 1 and value is None and band is None:
+        # a run is written at once, as a set is: thousands one by one took a round trip each
+        return take_set(tx, (wish,), state=state, ttl_seconds=ttl_seconds, cause=cause)[0]
+    terms = terms_of(tx, state=state, ttl_seconds=ttl_seconds, cause=cause)
     return take_one(tx, Raw(tx), wish, terms)
 
 

@@ -37,9 +37,11 @@ def _rest(pool: PoolRow, now: int) -> int | None:
 
 
 def _end(raw: Raw, one: Held, now: int, until: int | None, cause: Cause | None) -> bool:
+    # not `valid_to IS NULL`: a plan made while the table was empty took the index of present values instead of the
+    # key, and read all of it for each value
     ended = raw.run(
         "UPDATE allocation SET valid_to = ?, quarantine_until = ?, end_order_id = ?, end_item_id = ?, "
-        "end_layer = ? WHERE id = ? AND valid_to IS NULL",
+        "end_layer = ? WHERE id = ? AND coalesce(valid_to, -1) = -1",
         now,
         until,
         *names_of(cause),

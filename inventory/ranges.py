@@ -36,10 +36,10 @@ _NEXT = (
 )
 
 
-# the usual case in one statement: the range has more than the value that is taken
+# the usual case in one statement: the range has more than the values that are taken
 _STEP = (
-    "UPDATE free_range SET lo = lo + 1 WHERE id = (SELECT id FROM free_range WHERE pool = ? AND free_at <= ? "
-    "ORDER BY free_at, hi LIMIT 1) AND lo < hi RETURNING lo"
+    "UPDATE free_range SET lo = lo + ? WHERE id = (SELECT id FROM free_range WHERE pool = ? AND free_at <= ? "
+    "ORDER BY free_at, hi LIMIT 1 {skip}) AND lo + ? <= hi RETURNING lo"
 )
 _RESTING = "SELECT id, lo, hi, free_at FROM free_range WHERE pool = ? AND free_at > ? ORDER BY free_at, hi LIMIT 1"
 
@@ -54,10 +54,9 @@ class Refused(Exception):
 
 def lowest(raw: Raw, shelf: int, now: int, count: int) -> list[int] | None:
     """Take up to `count` values from the first free range: fresh space first, then the longest released."""
-    if not raw.waits and count == 1:
-        row = raw.one(_STEP, shelf, now)
-        if row is not None:
-            return [row[0] - 1]
+    row = raw.one(_STEP, count, shelf, now, count)
+    if row is not None:
+        return list(range(row[0] - count, row[0]))
     row = raw.one(_NEXT + " {skip}", shelf, now)
     if row is None and raw.waits:
         # all ranges are locked by others: wait for one; and look once more, for what it left was not in the snapshot

@@ -20,6 +20,13 @@ _LOST_RACE = frozenset({"40P01", "40001"})
 """PostgreSQL's deadlock_detected and serialization_failure: it has rolled this transaction back."""
 
 
+_TAKEN = "23505"
+
+
+class UniqueViolation(Exception):
+    """A unique index refused a row of a bulk; none of it was inserted."""
+
+
 class Raw:
     """The raw cursor of a transaction. Texts use `?`, `{lock}`, `{skip}` (`{lock:a}`: of table a only), `{text:column}` (JSON as text)."""
 
@@ -57,6 +64,17 @@ class Raw:
             f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"
         )
         return self.run(sql, *(list(column) for column in zip(*rows, strict=True)))
+
+    def copy(self, table: str, columns: str, rows: Sequence[Row]) -> None:
+        """Insert many rows in PostgreSQL's bulk form, a third of the cost. Raises UniqueViolation."""
+        try:
+            with self._cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except Exception as error:
+            if getattr(error, "sqlstate", None) == _TAKEN:
+                raise UniqueViolation from error
+            raise
 
     def _execute(self, sql: str, params: tuple[object, ...]) -> None:
         try:

@@ -14,7 +14,7 @@ from typing import Literal
 from inventory import quick, ranges
 from inventory.cause import Cause
 from inventory.holdings import Allocation, Held, PoolRow, locate_many
-from inventory.raw import Raw, marks
+from inventory.raw import Raw, UniqueViolation, marks
 from inventory.taking import (
     COLUMNS,
     TYPES,
@@ -31,6 +31,7 @@ from store import Tx
 
 Answer = tuple[Allocation, ...]
 _CHUNK = 400
+_WORTH_A_COPY = 50
 
 
 def take_set(
@@ -175,6 +176,8 @@ class _Set:
         special: Mapping[int, Sequence[int]],
     ) -> None:
         """Take runs, pool by pool, and write them down at once."""
+        if self._raw.waits:
+            self._line_up(plain)
         taken: list[_Taken] = []
         for number in sorted(plain.keys() | special.keys()):
             indexes = plain.get(number, ())
@@ -185,11 +188,20 @@ class _Set:
                 self._step(index)
         self._write(taken)
 
+    def _line_up(self, plain: Mapping[int, Sequence[int]]) -> None:
+        """Let takers of many come one by one: two that each hold a range of a pool would wait for the other's."""
+        many = [
+            number
+            for number, indexes in plain.items()
+            if sum(self._wishes[index].count for index in indexes) > 1
+        ]
+        if many:
+            self._raw.all(
+                "SELECT number FROM pool WHERE number = ANY(?) ORDER BY number {lock}", many
+            )
+
     def _runs(self, pool: PoolRow, indexes: Sequence[int]) -> Iterator[_Taken]:
         wanted = sum(self._wishes[index].count for index in indexes)
-        if wanted > 1 and self._raw.waits:
-            # two that each hold a range and wait for the other's would deadlock: takers of many go one by one
-            self._raw.one("SELECT number FROM pool WHERE number = ? {lock}", pool.number)
         values: list[int] = []
         while len(values) < wanted:
             run = ranges.lowest(self._raw, pool.number, self._terms.now, wanted - len(values))
@@ -213,10 +225,21 @@ class _Set:
             for wish in (self._wishes[one.index],)
             for ordinal, value in enumerate(one.values)
         ]
-        if rows and self._raw.insert("allocation", COLUMNS, TYPES, rows) != len(rows):
+        if rows and not self._write_rows(rows):
             taken = self._settle(taken)
         for one in taken:
             self._answer(one.index, one.pool, one.values)
+
+    def _write_rows(self, rows: Sequence[tuple[object, ...]]) -> bool:
+        if self._raw.waits and len(rows) >= _WORTH_A_COPY:
+            try:
+                with self._tx.savepoint():
+                    self._raw.copy("allocation", COLUMNS, rows)
+            except UniqueViolation:
+                pass
+            else:
+                return True
+        return self._raw.insert("allocation", COLUMNS, TYPES, rows) == len(rows)
 
     def _settle(self, taken: Sequence[_Taken]) -> list[_Taken]:
         """Another had one of the values, or one of the owners was first elsewhere: do those step by step."""

@@ -204,6 +204,18 @@ pool_band = Table(
     UniqueConstraint("pool", "name"),
 )
 
+# which places of a domain (VRF, numbering plan) the pools hold that were carved from no other: disjoint, so one look
+# finds an overlap. A place is a number of 128 bits in hexadecimal digits, which sort as it does
+pool_extent = Table(
+    "pool_extent",
+    metadata,
+    Column("domain", String, primary_key=True),
+    Column("low", String(32), primary_key=True),
+    Column("high", String(32), nullable=False),
+    Column("pool", Integer, nullable=False),
+    Index("ix_pool_extent_pool", "pool"),
+)
+
 # what was done to a pool, and why: shape, policy, declared pressure
 pool_event = Table(
     "pool_event",
@@ -443,6 +455,7 @@ TABLES: tuple[Table, ...] = (
     pool,
     pool_span,
     pool_band,
+    pool_extent,
     pool_event,
     free_range,
     allocation,
