@@ -26,6 +26,7 @@ WEEK = 7
 """Days that are summed up before medians are taken: one bulk load is no trend, weekends are no drop."""
 DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 _NOTHING = 1e-9
 _PERCENT = 100.0
 
@@ -338,7 +339,14 @@ def _day(now: datetime, at: datetime) -> float:
 
 
 def _instant(now: datetime, day: float) -> datetime:
-    return now + timedelta(seconds=round(day * DAY.total_seconds()))
+    """Return the instant of a day, to the millisecond: what floats leave behind it is noise."""
+    exact = now + timedelta(microseconds=round(day * (DAY / _MICROSECOND)))
+    return max(
+        now,
+        exact
+        + timedelta(microseconds=500)
+        - timedelta(microseconds=(exact.microsecond + 500) % 1000),
+    )
 
 
 # -- in words ---------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from inventory.runout import (
     level_of,
 )
 from inventory.types import from_micros, to_micros
-from inventory.usage import free_of, pool_id
+from inventory.usage import pool_id
 from store import Rx
 from store.errors import InvalidInput
 
@@ -262,22 +262,24 @@ def check(outlook: Outlook) -> None:
     )
     for name, value, least, most in bounds:
         if not least <= value <= most:
-            raise InvalidInput(
-                f"{name} is {value:g}; give a number from {least} to {most}.", details={name: value}
-            )
+            raise InvalidInput(f"{name} is {value:g}; give a number from {least} to {most}.")
 
 
 def room(rx: Rx, pools: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Return how many values are free in these (kind, scope); pools that are not there are left out."""
+    raw, now = Raw(rx), to_micros(rx.now)
     scopes: defaultdict[str, list[str]] = defaultdict(list)
     for kind, scope in pools:
         scopes[kind].append(scope)
-    return {
-        (kind, scope): free
-        for kind, wanted in scopes.items()
-        for start in range(0, len(wanted), _MANY)
-        for scope, free in free_of(rx, kind, wanted[start : start + _MANY]).items()
-    }
+    found: dict[tuple[str, str], int] = {}
+    for kind, wanted in scopes.items():
+        for start in range(0, len(wanted), _MANY):
+            chunk = wanted[start : start + _MANY]
+            marks = ", ".join("?" * len(chunk))
+            query = f"{_STATES} AND p.kind = ? AND p.scope IN ({marks})"
+            rows = raw.all(query, now, now, kind, *chunk)
+            found |= {(kind, one.scope): one.free for one in (_state(row, 0) for row in rows)}
+    return found
 
 
 def reserved(rx: Rx, numbers: Sequence[int]) -> dict[int, int]:

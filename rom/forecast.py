@@ -8,7 +8,7 @@ before the order begins is named, not guessed.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,8 @@ from catalog.model import Assign
 from catalog.repository import Catalog
 from inventory.connectivity import reachable, route_to_edge
 from inventory.devices import devices
+from inventory.errors import KindUnknown
+from inventory.kinds import kind as kind_of
 from inventory.runout import Booked, Demand
 from inventory.utilisation import SharedValue, shared_value
 from orders import backlog
@@ -106,14 +108,22 @@ def demand(plans: Iterable[Plan], room: Mapping[Pool, int]) -> dict[Pool, Demand
 
 
 def pools_of(plans: Iterable[Plan]) -> set[Pool]:
-    """Return the pools whose room decides between branches."""
+    """Return the pools that the orders may take from."""
     return {
-        (take.kind, take.scope)
-        for plan in plans
-        if len(plan.branches) > 1
-        for branch in plan.branches
-        for take in branch
+        (take.kind, take.scope) for plan in plans for branch in plan.branches for take in branch
     }
+
+
+def without_pool(
+    rx: Rx, plans: Iterable[Plan], there: Container[Pool]
+) -> Iterator[tuple[str, str]]:
+    """Yield (order, why) for what orders want of pools that are not there, nor made when first asked for."""
+    look = _Look(rx)
+    for plan in plans:
+        wanted = {(take.kind, take.scope) for branch in plan.branches for take in branch}
+        for kind, scope in sorted(wanted):
+            if (kind, scope) not in there and not look.on_demand(kind):
+                yield plan.order, f"there is no pool of kind {kind} for {scope!r}"
 
 
 class Planner:
@@ -174,6 +184,13 @@ class _Look:
     def role(self, line: str, role: str) -> Mapping[str, Any] | None:
         instance = of_role(self._rx, line, role)
         return instance.characteristics if instance else None
+
+    def on_demand(self, kind: str) -> bool:
+        """Tell whether pools of a kind are made when first asked for: such a one is as good as empty."""
+        try:
+            return kind_of(kind, self._rx).on_demand
+        except KindUnknown:
+            return False
 
     def device(self, role: str | None) -> str | None:
         return min((name for name, of in self._managed.items() if of == role), default=None)
@@ -241,7 +258,8 @@ class _Walk:
                 self._rule(rule, work)
             except TurnupError as error:
                 work.values[rule.as_] = None
-                self.unknown.append(_why(rule, item, error))
+                if not (rule.take and self._look.on_demand(rule.take)):
+                    self.unknown.append(_why(rule, item, error))
         self._give(work.dropped)
 
     def _rule(self, rule: Assign, work: _Work) -> None:

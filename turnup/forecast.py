@@ -6,7 +6,7 @@ resource orders by the functions that will send them; nothing is stored and noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from inventory.utilisation import ALL, DEFAULT_OUTLOOK, Outlook, Which, forecast
 from orders import backlog
 from orders.backlog import Waiting, as_stored
 from orders.model import Order
-from rom.forecast import Plan, Planner, Plans, demand, pending, pools_of, unplanned
+from rom.forecast import Plan, Planner, Plans, demand, pending, pools_of, unplanned, without_pool
 from som.handlers import child_of as resource_order_of
 from som.handlers import plan_order as plan_lines
 from som.parse import new_order as new_service_order
@@ -72,16 +72,18 @@ class Forecaster:
         """Return a page of forecasts, the soonest to run out first. Raises as `inventory.utilisation.forecasts`."""
         with self._database.read() as rx:
             booked = self._plans(rx)
-            book = demand(booked.plans, room(rx, pools_of(booked.plans)))
+            free = room(rx, pools_of(booked.plans))
+            book = demand(booked.plans, free)
             page, total = forecasts(
                 rx, book, which, outlook, level=level, offset=offset, limit=limit
             )
-        return Outcome(tuple(page), total, tuple(_uncounted(booked)))
+            return Outcome(tuple(page), total, tuple(_uncounted(rx, booked, free)))
 
     def uncounted(self) -> list[Uncounted]:
         """Return the orders that the forecasts do not count, wholly or in part."""
         with self._database.read() as rx:
-            return list(_uncounted(self._plans(rx)))
+            booked = self._plans(rx)
+            return list(_uncounted(rx, booked, room(rx, pools_of(booked.plans))))
 
     def _plans(self, rx: Rx) -> Plans:
         own = pending(rx, self._parts.rom, self._most)
@@ -156,9 +158,11 @@ def _guarded(waiting: Waiting, plan: Callable[[], list[Plan]]) -> list[Plan]:
         return [unplanned(waiting.order.id, waiting.starts, error)]
 
 
-def _uncounted(plans: Plans) -> Iterator[Uncounted]:
+def _uncounted(rx: Rx, plans: Plans, there: Mapping[tuple[str, str], int]) -> Iterator[Uncounted]:
     for plan in plans.plans:
         for why in plan.unknown:
             yield Uncounted(plan.order, why)
+    for order, why in without_pool(rx, plans.plans, there):
+        yield Uncounted(order, why)
     if plans.left_out:
         yield Uncounted(None, f"{plans.left_out} orders that begin later than those counted")

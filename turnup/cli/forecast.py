@@ -8,6 +8,7 @@ import typer
 
 from turnup.cli._client import Client, ServerOption
 from turnup.cli._print import Output, OutputOption, print_json, print_note, print_table, show
+from turnup.errors import WrongUsage
 
 Json = dict[str, Any]
 PATH = "/turnup/v1/poolForecast"
@@ -71,6 +72,8 @@ def forecast(
     if uncounted:
         show(client.get(f"{PATH}/uncounted"), output, ("order", "why"))
     elif history:
+        if pool_id is None:
+            raise WrongUsage("--history is about one pool: give its ID.")
         show(client.get(f"{PATH}/history", pool=pool_id, windowDays=window), output, DAYS)
     elif by is not None:
         show(client.get(f"{PATH}/groups", by=by, **which, **look), output, GROUPS)

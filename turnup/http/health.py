@@ -5,7 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from sqlalchemy import text
 
+from inventory.utilisation import fullest
 from turnup.application import Application
+
+FULL_PERCENT, MOST_POOLS = 80.0, 100
+"""Pools are shown from so full on, the fullest first: a series for each of 64,000 pools would drown a monitor."""
 
 
 def router(application: Application) -> APIRouter:
@@ -37,4 +41,13 @@ def _metrics(application: Application) -> str:
             lines.append(f'turnup_orders{{layer="{layer}",state="{state}"}} {count}')
         lines.append("# TYPE turnup_fallouts_open gauge")
         lines.append(f"turnup_fallouts_open {len(application.ledger.fallouts(rx))}")
+        lines.append("# TYPE turnup_pool_utilisation_percent gauge")
+        for one in fullest(rx, FULL_PERCENT, MOST_POOLS):
+            shown = f'{{pool="{_label(one.pool)}"}} {round(one.utilisation, 1)}'
+            lines.append(f"turnup_pool_utilisation_percent{shown}")
     return "\n".join(lines) + "\n"
+
+
+def _label(text: str) -> str:
+    """Escape a label's value as the text format wants it."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
