@@ -18,6 +18,7 @@ TurnupError
 │   ├── DeviceInvalid           DEVICE_INVALID 400
 │   ├── PolicyUnknown           POLICY_UNKNOWN 400
 │   ├── BandUnknown             BAND_UNKNOWN 400
+│   ├── ImportInvalid           IMPORT_INVALID 400
 │   └── TopologyConflict        TOPOLOGY_CONFLICT 400
 └── Conflict
     ├── KindConflict            KIND_CONFLICT 409
@@ -25,6 +26,7 @@ TurnupError
     ├── PoolOverlap             POOL_OVERLAP 409
     ├── PoolExhausted           POOL_EXHAUSTED 409
     ├── PoolDraining            POOL_DRAINING 409
+    ├── PoolInUse               POOL_IN_USE 409
     ├── ValueTaken              VALUE_TAKEN 409
     ├── ValueQuarantined        VALUE_QUARANTINED 409
     ├── OwnedByOrder            OWNED_BY_ORDER 409
@@ -151,6 +153,13 @@ class BandUnknown(InvalidInput):
     reason = "The pool has no reserved band of this name"
 
 
+class ImportInvalid(InvalidInput):
+    """A file of pools and allocations has lines that cannot be; all of them are listed, nothing was imported."""
+
+    code = "IMPORT_INVALID"
+    reason = "The file of pools has lines that are not valid"
+
+
 class KindConflict(Conflict):
     """A pool kind of this name has other content and is in use, or is one of Turnup's own."""
 
@@ -184,6 +193,13 @@ class PoolDraining(Conflict):
 
     code = "POOL_DRAINING"
     reason = "The pool is being emptied and gives nothing new"
+
+
+class PoolInUse(Conflict):
+    """Somebody holds values that would be taken out of the pool, or other pools were carved from it."""
+
+    code = "POOL_IN_USE"
+    reason = "Values of the pool are held"
 
 
 class ValueTaken(Conflict):
