@@ -51,13 +51,19 @@ def store(tx: Tx, kind: Kind) -> None:
         tx.execute(_insert(tx, kind))
         return
     used = tx.scalar(
-        select(func.count()).select_from(pool).where(pool.c.kind == kind.name, pool.c.removed.is_(None))
+        select(func.count())
+        .select_from(pool)
+        .where(pool.c.kind == kind.name, pool.c.removed.is_(None))
     )
     if used:
         raise KindConflict(
             f"Pool kind {kind.name} has other content and {used} pools; declare yours under another name, "
             "or remove them first.",
-            details={"kind": kind.name, "pools": used, "differs": _differences(known, kind.document)},
+            details={
+                "kind": kind.name,
+                "pools": used,
+                "differs": _differences(known, kind.document),
+            },
         )
     changed = {"document": dict(kind.document), "declared": tx.now}
     tx.execute(update(table).where(table.c.name == kind.name).values(**changed))
@@ -66,7 +72,10 @@ def store(tx: Tx, kind: Kind) -> None:
 def lock(tx: Tx, name: str) -> None:
     """Let one at a time declare a kind, or make a pool of it (PostgreSQL; SQLite has one writer)."""
     if tx.dialect == "postgresql":
-        tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('pool_kind'), hashtext(:name))"), {"name": name})
+        tx.execute(
+            text("SELECT pg_advisory_xact_lock(hashtext('pool_kind'), hashtext(:name))"),
+            {"name": name},
+        )
 
 
 def _insert(tx: Tx, kind: Kind) -> Any:
@@ -76,7 +85,9 @@ def _insert(tx: Tx, kind: Kind) -> Any:
 
 
 def _differences(known: Document, wanted: Document) -> list[str]:
-    return sorted(word for word in known.keys() | wanted.keys() if known.get(word) != wanted.get(word))
+    return sorted(
+        word for word in known.keys() | wanted.keys() if known.get(word) != wanted.get(word)
+    )
 
 
 def _ours(kind: Kind) -> Iterator[str]:

@@ -146,7 +146,11 @@ _WORDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "stock": (_flag, "true or false"),
     "shared": (_flag, "true or false"),
     "exclude": (
-        lambda v: isinstance(v, Mapping) and v.keys() <= {"first", "last"} and all(map(_whole, v.values())),
+        lambda v: (
+            isinstance(v, Mapping)
+            and v.keys() <= {"first", "last"}
+            and all(map(_whole, v.values()))
+        ),
         "{first, last}: numbers of values at the ends of a prefix",
     ),
     "wholeFrom": (_whole, "a prefix length"),
@@ -159,7 +163,7 @@ _WORDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "quarantine": (lambda v: _whole(v) and v <= _YEARS, "seconds, ten years at most"),
     "reuse": (lambda v: v in ("lowest", "oldest"), "lowest or oldest"),
     "digits": (
-        lambda v: _width(v) or (isinstance(v, list) and len(v) == 2 and all(map(_width, v)) and v[0] <= v[1]),  # noqa: PLR2004
+        lambda v: _width(v) or _widths(v),
         "a width from 1 to 19, or [least, most]",
     ),
     "base": (lambda v: v in (10, 16), "10 or 16"),
@@ -172,6 +176,10 @@ _WORDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 def _width(value: Any) -> bool:
     return _whole(value) and 1 <= value <= 19  # noqa: PLR2004
+
+
+def _widths(value: Any) -> bool:
+    return _pair(value) and all(map(_width, value)) and bool(value[0] <= value[1])
 
 
 def _wrong_words(name: str, document: Any) -> Iterator[str]:
@@ -190,30 +198,34 @@ def _wrong_words(name: str, document: Any) -> Iterator[str]:
             yield f"{word}: {value!r} is not {_WORDS[word][1]}"
 
 
-_OF_DIGITS = ("digits", "base", "before", "after", "ignore", "check")
+_ADDRESSES, _PREFIXES = ("ipv4", "ipv6"), ("ipv4-prefix", "ipv6-prefix")
+_ONLY_WITH: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("digits", "base", "before", "after", "ignore", "check"), ("digits",)),
+    **dict.fromkeys(("exclude", "wholeFrom"), _ADDRESSES),
+    "length": _PREFIXES,
+}
+_TOGETHER = (
+    ("onDemand", "range", "give the range of a pool that is made when first asked for"),
+    ("perPort", "ranges", "give the ranges by access technology"),
+)
 
 
 def _contradictions(document: Document) -> Iterator[str]:
     render = document["render"]
-    prefixes = render in ("ipv4-prefix", "ipv6-prefix")
-    addresses = render in ("ipv4", "ipv6")
-    for word in document.keys() & set(_OF_DIGITS):
-        if render != "digits":
-            yield f"{word}: goes with render: digits only"
-    if render == "digits" and "digits" not in document:
-        yield "digits: is missing; say how many there are"
+    for word, renders in _ONLY_WITH.items():
+        if word in document and render not in renders:
+            yield f"{word}: goes with render: {' or '.join(renders)} only"
+    for word, other, remedy in _TOGETHER:
+        if document.get(word) and other not in document:
+            yield f"{word}: {remedy}"
     if "range" in document and "ranges" in document:
         yield "range: there are ranges by technology, too; give one of them"
-    if ("exclude" in document or "wholeFrom" in document) and not addresses:
-        yield "exclude: goes with addresses (render: ipv4, ipv6) only"
-    if "length" in document and not prefixes:
-        yield "length: goes with prefixes (render: ipv4-prefix, ipv6-prefix) only"
-    if document.get("onDemand") and "range" not in document:
-        yield "onDemand: give the range of a pool that is made when first asked for"
-    if document.get("perPort") and "ranges" not in document:
-        yield "perPort: give the ranges by access technology"
+    if render == "digits" and "digits" not in document:
+        yield "digits: is missing; say how many there are"
     if render == "names" and not document.get("stock"):
         yield "stock: names are single values; say stock: true"
+    if document.get("stock") and "domain" in document:
+        yield "domain: goes with ranges and prefixes, not with stock"
     if document.get("check") and document.get("base", 10) != 10:  # noqa: PLR2004
         yield "check: a check digit goes with decimal digits"
 
@@ -274,5 +286,7 @@ def _bounds(form: Rendering, pair: list[Any]) -> Span:
     first, last = (form.parse({}, one) if isinstance(one, str) else one for one in pair)
     low, high = form.limits({})
     if not low <= first <= last <= high:
-        raise ValueError(f"{pair} is no range within {form.render({}, low)} to {form.render({}, high)}")
+        raise ValueError(
+            f"{pair} is no range within {form.render({}, low)} to {form.render({}, high)}"
+        )
     return first, last

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from ipaddress import ip_network
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, text, update
+from sqlalchemy import func, select, update
 
-from inventory.errors import InvalidRange, PoolExists, PoolNotFound, PoolOverlap
-from inventory.kinds import Kind
+from inventory import blocks, carving, declared, extents, journal
+from inventory.errors import InvalidPrefix, InvalidRange, PoolExists, PoolNotFound
+from inventory.kind import Kind, Reuse
 from inventory.kinds import kind as kind_of
-from inventory.layout import Content, Layout, Span, layout, stock_spans
+from inventory.kinds import own_kinds
+from inventory.layout import Content, Layout, Span, layout, new_names, stock_spans, without
 from inventory.raw import Raw
-from inventory.tables import free_range, pool_span
+from inventory.renderings import Family, Names, Prefix
 from inventory.tables import pool as table
+from inventory.tables import pool_span
 from inventory.types import to_micros
 from inventory.usage import Pool, free_of, pool, pool_id, pool_row, pools
 from store import Rx, Tx
+from store.errors import InvalidInput
 
 __all__ = [
     "Pool",
     "add_values",
     "create_pool",
     "ensure_pool",
+    "fill",
     "free_of",
     "pool",
     "pool_id",
     "pools",
+    "stretch",
 ]
+
+_LONGEST = 255
+_MOST_SECONDS = 10 * 366 * 86_400
+_MOST_STRIPES = 256
 
 
 def create_pool(
@@ -38,44 +47,57 @@ def create_pool(
     kind: str,
     scope: str,
     *,
-    first: int | None = None,
-    last: int | None = None,
+    first: int | str | None = None,
+    last: int | str | None = None,
     prefix: str | None = None,
     prefix_length: int | None = None,
     values: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    bands: Mapping[str, str] | None = None,
+    parent: str | None = None,
     quarantine_seconds: int | None = None,
     technology: str | None = None,
     domain: str | None = None,
     stripes: int = 1,
+    reuse: Reuse | None = None,
 ) -> Pool:
-    """Make a pool from a range (first, last), a prefix, or single values.
+    """Make a pool from a range (first, last), a prefix, or single values; with `parent`, from a part of another.
 
     Args:
         tx: the transaction.
-        kind: one of `kinds.yaml`.
+        kind: one of `kinds.yaml`, or a declared one.
         scope: where the values are unique: a PON port, a BNG, a BNG and S-VLAN, a device model …
-        first: lowest value; with `last`. Left out, the kind's own range is taken.
+        first: lowest value, as number or text; with `last`. Left out, the kind's own range (or all of the prefix).
         last: highest value.
-        prefix: IPv4 network whose hosts, or IPv6 network whose prefixes, are handed out.
-        prefix_length: length of the prefixes handed out (default: the kind's).
-        values: stock, as text.
+        prefix: what all values begin with: the IP network whose addresses or prefixes are handed out; the
+            administrator of route distinguishers and targets; leading digits; the SST of slices. With `parent`,
+            `/24` is the next free prefix of that length.
+        prefix_length: length of the prefixes handed out (default: the kind's); of numbers: how many digits.
+            With `parent` and without `prefix`: the next free prefix of that length.
+        values: stock, or the names of ports, as text.
+        exclude: values, ranges and prefixes that are never handed out: `100.64.0.9`, `10-20`, `10.0.0.0/28`.
+        bands: name → range in the same words: handed out only to those who name the band, or the value.
+        parent: id of the pool to carve from; its values go to the owner `pool:<id>`.
         quarantine_seconds: how long a value rests after release (default: the kind's).
         technology: chooses the range of kinds that differ by access technology.
-        domain: address domain (VRF); pools of a kind with addresses must not overlap in one.
+        domain: address domain (VRF), numbering plan …: pools of kinds with a domain must not overlap in one.
         stripes: into how many free ranges a pool is cut that many take from at the same time.
+        reuse: `lowest` value first, or `oldest`: fresh ones, then the longest released (default: the kind's).
 
     Raises:
         PoolExists, PoolOverlap: POOL_EXISTS, POOL_OVERLAP.
         InvalidPrefix, InvalidRange, ValueInvalid, KindUnknown: see `layout`.
+        InvalidInput: INVALID_INPUT, scope, seconds, stripes, reuse or domain that cannot be.
+        PoolNotFound: no such parent. What the parent cannot give: see `carving.take`, `carving.next_free`.
 
     """
-    content = Content(first, last, prefix, prefix_length, values, technology)
-    new = NewPool(kind_of(kind), scope, content, quarantine_seconds, domain, stripes)
+    content = Content(first, last, prefix, prefix_length, values, technology, exclude, bands or {})
+    new = NewPool(
+        kind_of(kind, tx), scope, content, quarantine_seconds, domain, stripes, parent, reuse
+    )
+    new.check()
     if not make(tx, new):
-        raise PoolExists(
-            f"Pool {pool_id(kind, scope)} exists already; take from it, or give another scope.",
-            details={"pool": pool_id(kind, scope)},
-        )
+        raise _exists(new.id)
     return pool(tx, pool_id(kind, scope))
 
 
@@ -89,10 +111,17 @@ class NewPool:
     quarantine_seconds: int | None = None
     domain: str | None = None
     stripes: int = 1
+    parent: str | None = None
+    reuse: Reuse | None = None
+
+    @property
+    def id(self) -> str:
+        """Return the pool's id."""
+        return pool_id(self.kind.name, self.scope)
 
     @property
     def address_domain(self) -> str | None:
-        """Return within which its addresses must not overlap others; None for plain numbers."""
+        """Return within which its values must not overlap others'; None for plain numbers."""
         return self.kind.domain and f"{self.kind.domain}/{self.domain or 'default'}"
 
     @property
@@ -102,39 +131,36 @@ class NewPool:
             return self.kind.quarantine
         return self.quarantine_seconds
 
+    def check(self) -> None:
+        """Raise InvalidInput (INVALID_INPUT) when a word has a value that it cannot have."""
+        problems = [wrong for wrong in self._problems() if wrong]
+        if problems:
+            raise InvalidInput(f"No such pool can be made: {'; '.join(problems)}.")
+
+    def _problems(self) -> Iterable[str | None]:
+        if not _is_name(self.scope):
+            yield f"scope: write 1 to {_LONGEST} printable characters"
+        if self.domain is not None and not _is_name(self.domain):
+            yield f"domain: write 1 to {_LONGEST} printable characters"
+        if not 0 <= self.quarantine <= _MOST_SECONDS:
+            yield f"quarantineSeconds: write 0 to {_MOST_SECONDS}"
+        if not 1 <= self.stripes <= _MOST_STRIPES:
+            yield f"stripes: write 1 to {_MOST_STRIPES}"
+        if self.reuse not in (None, "lowest", "oldest"):
+            yield "reuse: write lowest or oldest"
+
 
 def make(tx: Tx, new: NewPool) -> bool:
     """Make a pool unless there is one of its kind and scope; say whether it was made. Errors of `create_pool`."""
-    made = layout(new.kind, new.content)
-    if _number(tx, pool_id(new.kind.name, new.scope)) is not None:
+    if new.kind.name not in own_kinds():
+        declared.lock(tx, new.kind.name)
+    if new.parent is None:
+        return _make(tx, new)
+    if _number(tx, new.id) is not None:
         return False
-    _refuse_overlap(tx, new.address_domain, made)
-    if not _insert(tx, new, made):
-        return False
-    number = _number(tx, pool_id(new.kind.name, new.scope))
-    assert number is not None
-    _fill(tx, number, made.spans, new.stripes)
-    return True
-
-
-def _insert(tx: Tx, new: NewPool, made: Layout) -> bool:
-    # another order may make the same pool on demand at this moment: the loser waits here, then uses the winner's
-    added = Raw(tx).run(
-        "INSERT INTO pool (id, kind, scope, domain, first, last, quarantine_seconds, reuse, stripes, "
-        "params, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        pool_id(new.kind.name, new.scope),
-        new.kind.name,
-        new.scope,
-        new.address_domain,
-        made.first,
-        made.last,
-        new.quarantine,
-        new.kind.reuse,
-        new.stripes,
-        json.dumps(dict(made.params)),
-        to_micros(tx.now),
-    )
-    return added == 1
+    # what was taken from the parent goes back when the rest fails
+    with tx.savepoint():
+        return _carve(tx, new, carving.locked(tx, new.parent))
 
 
 def ensure_pool(tx: Tx, kind: str, scope: str, **content: Any) -> Pool:
@@ -148,7 +174,7 @@ def ensure_pool(tx: Tx, kind: str, scope: str, **content: Any) -> Pool:
 
 
 def add_values(tx: Tx, pool_id: str, values: Sequence[str]) -> Pool:
-    """Add single values to stock; those it has already stay as they are.
+    """Add single values to stock, or names to ports; those it has already stay as they are.
 
     Raises:
         PoolNotFound, ValueInvalid.
@@ -156,16 +182,54 @@ def add_values(tx: Tx, pool_id: str, values: Sequence[str]) -> Pool:
 
     """
     row = pool_row(tx, pool_id)
-    declared = kind_of(row["kind"])
-    if not declared.stock:
+    declared_kind = kind_of(row["kind"], tx)
+    if not declared_kind.stock:
         raise InvalidRange(f"Pool {pool_id} is a range, not stock: single values cannot be added.")
     number = row["number"]
-    inside = (pool_span.c.pool == number, pool_span.c.valid_to.is_(None))
-    known = set(tx.execute(select(pool_span.c.first).where(*inside)).scalars())
-    new = [span for span in stock_spans(declared, values) if span[0] not in known]
-    _fill(tx, number, new, 1)
-    _stretch(tx, number)
+    # two that add names at the same time would give them the same numbers
+    raw = Raw(tx)
+    raw.one("SELECT number FROM pool WHERE number = ? {lock}", number)
+    named = isinstance(declared_kind.form, Names)
+    wanted = _named(tx, number, values) if named else list(stock_spans(declared_kind, values))
+    new = without(wanted, _spans(tx, number))
+    if new:
+        fill(tx, number, new)
+        stretch(tx, number)
+        journal.note(tx, number, "grown", values=sum(last - first + 1 for first, last in new))
     return pool(tx, pool_id)
+
+
+def fill(
+    tx: Tx, number: int, spans: Sequence[Span], stripes: int = 1, band: int | None = None
+) -> None:
+    """Put values into a pool, free at once.
+
+    Args:
+        tx: the transaction.
+        number: the pool's number.
+        spans: values that it does not have.
+        stripes: into how many free ranges they are cut.
+        band: number of the reserved band that they belong to.
+
+    """
+    if not spans:
+        return
+    raw, now = Raw(tx), to_micros(tx.now)
+    rows = [(number, first, last, band, now) for first, last in spans]
+    types = ("integer", "bigint", "bigint", "integer", "bigint")
+    raw.insert("pool_span", "pool, first, last, band, valid_from", types, rows)
+    shelf = number if band is None else -band
+    free = [(shelf, *stripe) for stripe in _stripes(spans, stripes)]
+    raw.insert("free_range", "pool, lo, hi", types[:3], free)
+
+
+def stretch(tx: Tx, number: int) -> None:
+    """Set a pool's first and last value to those of its spans."""
+    inside = (pool_span.c.pool == number, pool_span.c.valid_to.is_(None))
+    first = select(func.min(pool_span.c.first)).where(*inside).scalar_subquery()
+    last = select(func.max(pool_span.c.last)).where(*inside).scalar_subquery()
+    stretched = {"first": func.coalesce(first, 0), "last": func.coalesce(last, -1)}
+    tx.execute(update(table).where(table.c.number == number).values(**stretched))
 
 
 def not_found(kind: str, scope: str) -> PoolNotFound:
@@ -182,48 +246,154 @@ def _number(rx: Rx, id: str) -> int | None:  # noqa: A002
     return number
 
 
-def _fill(tx: Tx, number: int, spans: Iterable[Span], stripes: int) -> None:
-    spans = list(spans)
-    if not spans:
-        return
-    span = {"pool": number, "valid_from": tx.now}
-    tx.execute(insert(pool_span), [span | {"first": lo, "last": hi} for lo, hi in spans])
-    cut = [stripe for span in spans for stripe in _stripes(span, stripes)]
-    tx.execute(insert(free_range), [{"pool": number, "lo": lo, "hi": hi} for lo, hi in cut])
+# -- making -----------------------------------------------------------------------------------------
 
 
-def _stripes(span: Span, count: int) -> list[Span]:
-    lo, hi = span
-    size = -(-(hi - lo + 1) // max(1, count))
-    return [(start, min(start + size - 1, hi)) for start in range(lo, hi + 1, size)]
+def _make(tx: Tx, new: NewPool) -> bool:
+    made = layout(new.kind, new.content)
+    if _number(tx, new.id) is not None:
+        return False
+    domain, places = new.address_domain, made.places
+    held = [] if domain is None or places is None else extents.refuse(tx, domain, places)
+    number = _insert(tx, new, made, domain, None)
+    if number is None:
+        return False
+    if domain is not None:
+        extents.note(tx, number, domain, held)
+    _fill_all(tx, number, made, new)
+    return True
 
 
-def _stretch(tx: Tx, number: int) -> None:
+def _carve(tx: Tx, new: NewPool, parent: carving.Parent) -> bool:
+    carving.refuse_kind(parent, new.kind)
+    if new.domain is not None and new.address_domain != parent.domain:
+        raise InvalidInput(
+            f"A pool carved from {parent.id} is in its domain {parent.domain}; leave the domain out."
+        )
+    if _number(tx, new.id) is not None:
+        return False
+    content, taken = _part(tx, new, parent)
+    made = layout(new.kind, content)
+    if not taken:
+        carving.take(tx, parent, _whole_part(new.kind, content, made), new.id)
+    number = _insert(tx, new, made, parent.domain, parent.number)
+    if number is None:
+        raise _exists(new.id)
+    _fill_all(tx, number, made, new)
+    journal.note(tx, parent.number, "carved", child=new.id, **_shown(new.kind, made))
+    return True
+
+
+def _part(tx: Tx, new: NewPool, parent: carving.Parent) -> tuple[Content, bool]:
+    """Return the content with its prefix, and whether that has been taken from the parent already."""
+    content, family = new.content, blocks.FAMILIES.get(new.kind.render)
+    if (content.first, content.last, content.prefix, content.prefix_length) == (None,) * 4:
+        raise InvalidPrefix(
+            f"Say which part of pool {parent.id}: a prefix, /24 for the next free one of that length, "
+            "or first and last.",
+            details={"parent": parent.id},
+        )
+    asked = _asked(content, family)
+    if asked is None:
+        return content, False
+    handed = content.prefix_length if content.prefix is not None else None
+    if handed is None and isinstance(new.kind.form, Prefix):
+        handed = max(new.kind.length or asked, asked)
+    prefix = carving.next_free(tx, parent, asked, new.id)
+    return replace(content, prefix=prefix, prefix_length=handed), True
+
+
+def _asked(content: Content, family: Family | None) -> int | None:
+    """Return the length of which the next free prefix is wanted; None: the part is given."""
+    if family is None:
+        return None
+    if content.prefix is not None:
+        return blocks.asked_length(family, content.prefix)
+    return content.prefix_length if content.first is None and content.last is None else None
+
+
+def _whole_part(kind: Kind, content: Content, made: Layout) -> Span:
+    """Return the places to carve: all of a prefix, even when the pool hands out only a part of it."""
+    family = blocks.FAMILIES.get(kind.render)
+    if family is not None and content.prefix is not None:
+        return blocks.network(family, content.prefix)[1]
+    assert made.places is not None
+    return made.places
+
+
+def _insert(
+    tx: Tx, new: NewPool, made: Layout, domain: str | None, parent: int | None
+) -> int | None:
+    # another order may make the same pool on demand at this moment: the loser waits here, then uses the winner's
+    rows = Raw(tx).all(
+        "INSERT INTO pool (id, kind, scope, domain, parent, first, last, quarantine_seconds, reuse, stripes, "
+        "params, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING number",
+        new.id,
+        new.kind.name,
+        new.scope,
+        domain,
+        parent,
+        made.first,
+        made.last,
+        new.quarantine,
+        new.reuse or new.kind.reuse,
+        new.stripes,
+        json.dumps(dict(made.params)),
+        to_micros(tx.now),
+    )
+    return int(rows[0][0]) if rows else None
+
+
+def _fill_all(tx: Tx, number: int, made: Layout, new: NewPool) -> None:
+    fill(tx, number, made.spans, new.stripes)
+    for name, spans in made.bands.items():
+        (row,) = Raw(tx).all(
+            "INSERT INTO pool_band (pool, name) VALUES (?, ?) RETURNING number", number, name
+        )
+        fill(tx, number, spans, new.stripes, int(row[0]))
+    origin = {} if new.parent is None else {"parent": new.parent}
+    journal.note(tx, number, "created", **_shown(new.kind, made), **origin)
+
+
+def _shown(kind: Kind, made: Layout) -> dict[str, Any]:
+    """Return what a pool contains, in words for its journal."""
+    shown: dict[str, Any] = {"values": made.capacity}
+    if made.capacity:
+        ends = {"first": made.first, "last": made.last}
+        shown |= {end: kind.form.render(made.params, value) for end, value in ends.items()}
+    return shown | ({"bands": list(made.bands)} if made.bands else {})
+
+
+def _stripes(spans: Iterable[Span], count: int) -> list[Span]:
+    size = -(-sum(last - first + 1 for first, last in spans) // count)
+    return [
+        (start, min(start + size - 1, last))
+        for first, last in spans
+        for start in range(first, last + 1, size)
+    ]
+
+
+def _spans(rx: Rx, number: int) -> list[Span]:
     inside = (pool_span.c.pool == number, pool_span.c.valid_to.is_(None))
-    first = select(func.min(pool_span.c.first)).where(*inside).scalar_subquery()
-    last = select(func.max(pool_span.c.last)).where(*inside).scalar_subquery()
-    stretched = {"first": func.coalesce(first, 0), "last": func.coalesce(last, -1)}
-    tx.execute(update(table).where(table.c.number == number).values(**stretched))
+    rows = rx.rows(select(pool_span.c.first, pool_span.c.last).where(*inside))
+    return [(row.first, row.last) for row in rows]
 
 
-def _refuse_overlap(tx: Tx, domain: str | None, made: Layout) -> None:
-    if domain is None:
-        return
-    if tx.dialect == "postgresql":
-        # two engineers adding overlapping prefixes at the same moment would not see each other
-        tx.execute(text("SELECT pg_advisory_xact_lock(hashtext(:domain))"), {"domain": domain})
-    query = select(table).where(table.c.domain == domain, table.c.removed.is_(None))
-    for row in tx.execute(query).mappings():
-        if _overlap(made, row):
-            raise PoolOverlap(
-                f"The values overlap those of pool {row['id']} in address domain {domain}; "
-                "choose others, or another domain (VRF).",
-                details={"pool": row["id"], "domain": domain},
-            )
+def _named(tx: Tx, number: int, values: Sequence[str]) -> list[Span]:
+    """Give the new ones among some names numbers, and return the numbers of all of them."""
+    params = dict(tx.scalar(select(table.c.params).where(table.c.number == number)))
+    names = [*params.get("names", ()), *new_names(params, values)]
+    changed = {"params": params | {"names": names}}
+    tx.execute(update(table).where(table.c.number == number).values(**changed))
+    numbers = {name: index for index, name in enumerate(names)}
+    return [(numbers[value], numbers[value]) for value in dict.fromkeys(values)]
 
 
-def _overlap(made: Layout, other: RowMapping) -> bool:
-    if "prefix" in made.params and "prefix" in other["params"]:
-        mine, theirs = ip_network(made.params["prefix"]), ip_network(other["params"]["prefix"])
-        return mine.version == theirs.version and mine.overlaps(theirs)
-    return bool(made.first <= other["last"] and other["first"] <= made.last)
+def _exists(id: str) -> PoolExists:  # noqa: A002
+    return PoolExists(
+        f"Pool {id} exists already; take from it, or give another scope.", details={"pool": id}
+    )
+
+
+def _is_name(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= _LONGEST and text.isprintable()

@@ -294,7 +294,9 @@ class Nssai(_Absolute):
     def parse(self, params: Params, text: str) -> int:  # noqa: ARG002
         found = _NSSAI.fullmatch(text)
         if not found or int(found[1]) > 255:  # noqa: PLR2004
-            raise ValueError("write the SST (0 to 255), alone or with -SD in six hexadecimal digits: 1-0000A1")
+            raise ValueError(
+                "write the SST (0 to 255), alone or with -SD in six hexadecimal digits: 1-0000A1"
+            )
         return int(found[1]) << 24 | (NO_SD if found[2] is None else int(found[2], 16))
 
     def limits(self, params: Params) -> Span:  # noqa: ARG002
@@ -318,9 +320,8 @@ def address(family: Family, text: str) -> int:
     """Return the bits of an address. Raises ValueError."""
     read: Callable[[str], IPv4Address | IPv6Address] = IPv4Address if family == 4 else IPv6Address  # noqa: PLR2004
     try:
-        if "%" in text:
-            raise ValueError(text)
-        return int(read(text))
+        # a zone index (RFC 4007) would be read and lost
+        return int(read(text.replace("%", " ")))
     except ValueError:
         example = "100.64.0.9" if family == 4 else "2001:db8::9"  # noqa: PLR2004
         raise ValueError(f"write an IPv{family} address, such as {example}") from None
