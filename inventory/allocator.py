@@ -16,6 +16,7 @@ from inventory.cause import NO_CAUSE, Cause
 from inventory.errors import AllocationNotFound, OwnedByOrder
 from inventory.giving import names_of, release_held
 from inventory.holdings import Allocation, Held, allocations, held_by
+from inventory.ranges import Place
 from inventory.raw import Raw
 from inventory.sets import take_set
 from inventory.taking import Wish, take_one, terms_of
@@ -24,6 +25,7 @@ from store import Tx
 
 __all__ = [
     "Allocation",
+    "Place",
     "Wish",
     "allocations",
     "confirm",
@@ -35,6 +37,7 @@ __all__ = [
     "take_set",
     "take_shared",
     "tidy",
+    "tidy_some",
 ]
 
 
@@ -209,15 +212,27 @@ def release_shared(
     return True
 
 
-def expire(tx: Tx) -> int:
-    """End all reservations whose time is over (maintenance); return how many."""
+def expire(tx: Tx, *, limit: int = 1 << 31) -> int:
+    """End (at most so many) reservations whose time is over (maintenance); return how many."""
     raw, now = Raw(tx), to_micros(tx.now)
-    return len(release_held(raw, ranges.lapsed(raw, now), now, None, quarantine=False))
+    over = ranges.lapsed(raw, now, limit=limit)
+    return len(release_held(raw, over, now, None, quarantine=False))
 
 
 def tidy(tx: Tx) -> int:
-    """Join neighbouring free ranges whose quarantine is over (maintenance); return how many rows that saved."""
-    return ranges.tidy(Raw(tx), to_micros(tx.now))
+    """Join neighbouring free ranges whose quarantine is over; return how many rows that saved."""
+    saved, place = tidy_some(tx)
+    while place is not None:
+        more, place = tidy_some(tx, place)
+        saved += more
+    return saved
+
+
+def tidy_some(
+    tx: Tx, after: Place | None = None, *, limit: int = 5_000
+) -> tuple[int, Place | None]:
+    """Do a part of `tidy` (maintenance: others want to write, too); return rows saved and where to go on."""
+    return ranges.tidy(Raw(tx), to_micros(tx.now), after or ranges.START, limit)
 
 
 # -- sharing ----------------------------------------------------------------------------------------

@@ -119,11 +119,13 @@ _LOCATE = (
     "WHERE p.id = ? AND coalesce(p.removed, 0) = 0 ORDER BY a.ordinal"
 )
 _HELD = f"SELECT {_POOL}{_VALUE}FROM allocation a JOIN pool p ON p.number = a.pool "
+# LEFT JOIN: what was moved to another pool while this waited for its row comes without pool, not not at all
 _OF_OWNER = (
-    _HELD + "WHERE a.owner = ? AND coalesce(a.valid_to, 0) = 0 ORDER BY a.pool, a.ordinal {lock:a}"
+    f"SELECT {_POOL}{_VALUE}FROM allocation a LEFT JOIN pool p ON p.number = a.pool "
+    "WHERE a.owner = ? AND coalesce(a.valid_to, 0) = 0 ORDER BY a.pool, a.ordinal {lock:a}"
 )
 _LAPSED = _HELD + "WHERE a.expires_at <= ? AND a.valid_to IS NULL AND a.confirmed_at IS NULL "
-_ORDERED = "ORDER BY a.pool, a.value {skip:a}"
+_ORDERED = "ORDER BY a.pool, a.value LIMIT ? {skip:a}"
 _MANY = 400
 
 
@@ -200,7 +202,11 @@ def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def held_by(raw: Raw, owner: str) -> tuple[Held, ...]:
     """Return all that an owner holds, locked until the end of the transaction."""
-    return tuple(_held(_pool(row), row) for row in raw.all(_OF_OWNER, owner))
+    rows = raw.all(_OF_OWNER, owner)
+    if any(row[0] is None for row in rows):
+        # the rows are locked now, and a new statement sees which pool they are in
+        rows = raw.all(_OF_OWNER, owner)
+    return tuple(_held(_pool(row), row) for row in rows)
 
 
 def held_in(raw: Raw, pool: PoolRow, owner: str) -> tuple[Held, ...]:
@@ -208,12 +214,12 @@ def held_in(raw: Raw, pool: PoolRow, owner: str) -> tuple[Held, ...]:
     return tuple(one for one in held_by(raw, owner) if one.pool.number == pool.number)
 
 
-def lapsed(raw: Raw, now: int, pool: int | None = None) -> tuple[Held, ...]:
-    """Return the reservations (of one pool) whose time is over, leaving out those that others work on."""
+def lapsed(raw: Raw, now: int, pool: int | None = None, limit: int = 1 << 31) -> tuple[Held, ...]:
+    """Return (at most so many of) the reservations whose time is over, leaving out those that others work on."""
     if pool is None:
-        rows = raw.all(_LAPSED + _ORDERED, now)
+        rows = raw.all(_LAPSED + _ORDERED, now, limit)
     else:
-        rows = raw.all(_LAPSED + "AND a.pool = ? " + _ORDERED, now, pool)
+        rows = raw.all(_LAPSED + "AND a.pool = ? " + _ORDERED, now, pool, limit)
     return tuple(_held(_pool(row), row) for row in rows)
 
 

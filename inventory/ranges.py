@@ -13,7 +13,9 @@ from inventory.raw import Raw, Row
 from inventory.types import from_micros
 
 __all__ = [
+    "START",
     "Held",
+    "Place",
     "Refused",
     "add",
     "cut",
@@ -157,28 +159,33 @@ def give_back(raw: Raw, pool: int, values: Sequence[int]) -> None:
         add(raw, pool, value, 0, None)
 
 
-def tidy(raw: Raw, now: int) -> int:
-    """Join neighbouring ranges that are free; return how many rows that saved.
+Place = tuple[int, int]
+"""Where a walk over all free ranges has come to: (shelf, highest value)."""
+START: Place = (-(1 << 31), 0)
+
+
+def tidy(raw: Raw, now: int, after: Place, limit: int) -> tuple[int, Place | None]:
+    """Join neighbouring ranges that are free, looking at so many; say how many rows that saved, and where it stopped.
 
     Pools that hand out the longest released first keep their released values apart from fresh space, and the
     stripes of a pool stay stripes.
     """
-    # one pool's ranges come together, and only of pools that have something to join
     rows = raw.all(
         "SELECT a.id, a.lo, a.hi, a.free_at, a.pool, p.reuse, p.stripes FROM free_range a "
         "LEFT JOIN pool_band b ON b.number = -a.pool "
-        "JOIN pool p ON p.number = coalesce(b.pool, a.pool) WHERE a.free_at <= ? AND a.pool IN "
-        "(SELECT pool FROM free_range WHERE free_at <= ? GROUP BY pool HAVING count(*) > 1) "
-        "ORDER BY a.pool, a.hi {skip:a}",
+        "JOIN pool p ON p.number = coalesce(b.pool, a.pool) "
+        "WHERE (a.pool, a.hi) >= (?, ?) AND a.free_at <= ? ORDER BY a.pool, a.hi LIMIT ? {skip:a}",
+        *after,
         now,
-        now,
+        limit,
     )
-    return sum(
-        _join(
-            raw, list(own), keep_apart=reuse_policy == "oldest" or stripes > 1, striped=stripes > 1
-        )
-        for (_, reuse_policy, stripes), own in groupby(rows, key=itemgetter(4, 5, 6))
+    saved = sum(
+        _join(raw, list(own), keep_apart=policy == "oldest" or stripes > 1, striped=stripes > 1)
+        for (_, policy, stripes), own in groupby(rows, key=itemgetter(4, 5, 6))
     )
+    # the last one again with the next: they may be neighbours
+    more = len(rows) == limit and (rows[-1][4], rows[-1][2]) != after
+    return saved, (rows[-1][4], rows[-1][2]) if more else None
 
 
 def _join(raw: Raw, rows: Sequence[Row], *, keep_apart: bool, striped: bool) -> int:

@@ -11,6 +11,8 @@ from store import Database
 from tmf.events import purge
 
 EVERY_S = 60.0
+AT_ONCE = 1_000
+TIDY_STEPS = 20
 KEEP_EVENTS = timedelta(days=30)
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,7 @@ class Maintenance:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._place: allocator.Place | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
 
@@ -34,12 +37,20 @@ class Maintenance:
             self._thread.join()
 
     def round(self) -> None:
-        """Do everything once."""
-        with self._database.write() as tx:
-            allocator.expire(tx)
-            allocator.tidy(tx)
+        """Do everything once, in small transactions: others want to write, too."""
+        while self._expired() == AT_ONCE:
+            pass
+        for _ in range(TIDY_STEPS):
+            with self._database.write() as tx:
+                _, self._place = allocator.tidy_some(tx, self._place)
+            if self._place is None:
+                break
         with self._database.write() as tx:
             purge(tx, tx.now - KEEP_EVENTS)
+
+    def _expired(self) -> int:
+        with self._database.write() as tx:
+            return allocator.expire(tx, limit=AT_ONCE)
 
     def _run(self) -> None:
         while not self._stopping.wait(EVERY_S):

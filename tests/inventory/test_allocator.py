@@ -443,3 +443,39 @@ def test_tidying_keeps_released_addresses_apart_from_fresh_ones(
         clock.advance(timedelta(days=2))
         assert allocator.tidy(tx) == 1
         assert allocator.take(tx, **where, owner="d")[0].text == "10.0.0.5"
+
+
+def test_tidying_in_steps_saves_as_much_as_at_once(base: Database) -> None:
+    with base.write() as tx:
+        for scope in ("a", "b"):
+            pools.create_pool(tx, "s-vlan", scope, first=1, last=40, quarantine_seconds=0)
+            for n in range(40):
+                allocator.take(tx, kind="s-vlan", scope=scope, owner=f"{scope}{n}")
+        for n in range(40):
+            allocator.release(tx, f"a{n}")
+            if n % 2:
+                allocator.release(tx, f"b{n}")
+    saved, place = 0, None
+    for _ in range(100):
+        with base.write() as tx:
+            more, place = allocator.tidy_some(tx, place, limit=7)
+        saved += more
+        if place is None:
+            break
+    assert place is None
+    assert saved == 39
+    with base.write() as tx:
+        assert allocator.tidy(tx) == 0
+        assert [pools.pool(tx, f"s-vlan@{scope}").free for scope in "ab"] == [40, 20]
+
+
+def test_expired_reservations_end_a_few_at_a_time(base: Database, clock: ManualClock) -> None:
+    with base.write() as tx:
+        pools.create_pool(tx, "s-vlan", "a", first=1, last=40)
+        allocator.take(tx, kind="s-vlan", scope="a", owner="o", count=25, ttl_seconds=5)
+    clock.advance(timedelta(seconds=6))
+    ended = []
+    for _ in range(4):
+        with base.write() as tx:
+            ended.append(allocator.expire(tx, limit=10))
+    assert ended == [10, 10, 5, 0]
