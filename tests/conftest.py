@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+import store.database
 from store import Database, metadata, new_id
 
+# what is tested is our code, not the disk: a power cut may cost a test its data
+os.environ.setdefault("TURNUP_SQLITE_SYNCHRONOUS", "normal")
+store.database.SYNCHRONOUS = "NORMAL"
 ROOMS = ("tmf", "orders", "inventory", "catalog", "activation")
 POSTGRES = os.environ.get("TURNUP_TEST_POSTGRES")
 

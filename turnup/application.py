@@ -62,7 +62,9 @@ class Application:
         self.settings = settings
         self._below = below or Below()
         with reaching(settings.database_url):
-            self.database = Database(settings.database_url, exclusive=True)
+            self.database = Database(
+                settings.database_url, exclusive=True, synchronous=settings.synchronous
+            )
         try:
             self._open(settings, credentials)
         except BaseException:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
+from turnup.errors import WrongUsage
+
+Synchronous = Literal["FULL", "NORMAL"]
 DEFAULT_DATABASE = "sqlite:///turnup.db"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 DEFAULT_STATE_DIR = ".turnup"
@@ -29,6 +33,17 @@ def state_dir(given: Path | None) -> Path:
 def environment_name() -> str:
     """Return which environment this server is (`TURNUP_ENVIRONMENT`, default lab)."""
     return os.environ.get("TURNUP_ENVIRONMENT") or "lab"
+
+
+def synchronous() -> Synchronous:
+    """Return what SQLite promises at a power cut (`TURNUP_SQLITE_SYNCHRONOUS`: full, the default, or normal).
+
+    Raises WrongUsage.
+    """
+    given = os.environ.get("TURNUP_SQLITE_SYNCHRONOUS", "full").lower()
+    if given not in {"full", "normal"}:
+        raise WrongUsage(f"TURNUP_SQLITE_SYNCHRONOUS={given}: use full or normal.")
+    return "FULL" if given == "full" else "NORMAL"
 
 
 def debugging() -> bool:

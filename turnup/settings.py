@@ -7,7 +7,7 @@ from pathlib import Path
 
 from activation.api import ActivationSettings
 from orders.model import EngineSettings
-from turnup.environment import DEFAULT_DATABASE, DEFAULT_STATE_DIR
+from turnup.environment import DEFAULT_DATABASE, DEFAULT_STATE_DIR, Synchronous
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Settings:
     """How one server runs."""
 
     database_url: str = DEFAULT_DATABASE
+    synchronous: Synchronous = "FULL"
     host: str = "127.0.0.1"
     port: int = 8080
     environment: str = "lab"

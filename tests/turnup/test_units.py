@@ -12,7 +12,13 @@ from store.errors import InvalidInput, NotFound
 from tests.turnup.conftest import Run
 from turnup.cli._print import table
 from turnup.data import catalog_folders, find_file, folder
-from turnup.environment import database_url, environment_name, server_url, state_dir
+from turnup.environment import (
+    database_url,
+    environment_name,
+    server_url,
+    state_dir,
+    synchronous,
+)
 from turnup.errors import WrongUsage
 from turnup.orderfile import fill, items_of, json_object, layer_of, read_order
 from turnup.settings import Settings
@@ -81,6 +87,11 @@ def test_settings_given_come_before_the_environment_and_that_before_defaults(
     assert server_url(None) == "http://127.0.0.1:8080"
     assert state_dir(None) == Settings().state_dir == Path(".turnup")
     assert environment_name() == Settings().environment == "lab"
+    monkeypatch.delenv("TURNUP_SQLITE_SYNCHRONOUS", raising=False)
+    assert synchronous() == Settings().synchronous == "FULL"
+    monkeypatch.setenv("TURNUP_SQLITE_SYNCHRONOUS", "off")
+    with pytest.raises(WrongUsage):
+        synchronous()
     monkeypatch.setenv("TURNUP_DATABASE_URL", "sqlite:///e.db")
     monkeypatch.setenv("TURNUP_SERVER", "http://e:1/")
     monkeypatch.setenv("TURNUP_STATE_DIR", "e")

@@ -41,7 +41,7 @@ def serve(
     if runtime not in RUNTIMES:
         raise WrongUsage(f"--runtime {runtime} is not there yet; use one of {', '.join(RUNTIMES)}.")
     from turnup.data import catalog_folders
-    from turnup.environment import database_url, environment_name
+    from turnup.environment import database_url, environment_name, synchronous
     from turnup.environment import state_dir as state
     from turnup.server import run_server
     from turnup.settings import Settings
@@ -49,6 +49,7 @@ def serve(
     run_server(
         Settings(
             database_url=database_url(database),
+            synchronous=synchronous(),
             host=host,
             port=port,
             environment=environment_name(),
