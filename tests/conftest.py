@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-import store.database
 from store import Database, metadata, new_id
+from store import database as store_database
 
 # what is tested is our code, not the disk: a power cut may cost a test its data
 os.environ.setdefault("TURNUP_SQLITE_SYNCHRONOUS", "normal")
-store.database.SYNCHRONOUS = "NORMAL"
+store_database.SYNCHRONOUS = "NORMAL"
 ROOMS = ("tmf", "orders", "inventory", "catalog", "activation")
 POSTGRES = os.environ.get("TURNUP_TEST_POSTGRES")
 
