@@ -252,6 +252,10 @@ def allocations(
     held = _PRESENT_OF_OWNER if present and by_owner else table.c.valid_to.is_(None)
     query = query.where(_held_at(moment, held, present=present, quarantined=quarantined))
     query = _narrow(rx, query, owner, owner_prefix, pool, value)
+    if pool is not None and not present:
+        # by its number: joined, PostgreSQL reads all allocations rather than the two indexes of present and past
+        numbers = select(pool_table.c.number).where(pool_table.c.id == pool)
+        query = query.where(table.c.pool.in_(rx.execute(numbers).scalars().all()))
     rows = rx.execute(query.order_by(table.c.pool, table.c.value, table.c.id)).mappings()
     return tuple(_allocation(row, moment) for row in rows)
 

@@ -71,7 +71,6 @@ instance = Table(
 )
 _current("uq_instance_id_current", instance.c.id, unique=True)
 _current("ix_instance_line_current", instance.c.line, instance.c.key)
-_current("ix_instance_spec_current", instance.c.spec)
 _current("ix_instance_place_current", instance.c.place)
 _current("ix_instance_kind_current", instance.c.kind, instance.c.created, instance.c.id)
 Index("ix_instance_id_valid_from", instance.c.id, instance.c.valid_from)
