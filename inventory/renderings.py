@@ -116,6 +116,8 @@ class Digits(_Absolute):
             self.least <= total <= self.most
         ):
             raise ValueError(f"write the leading digits of {self.form}")
+        if self.least != self.most and lead.startswith("0"):
+            raise ValueError("no number of this kind begins with 0")
         free = self.base ** (total - len(lead))
         return int(lead, self.base) * free, (int(lead, self.base) + 1) * free - 1
 
