@@ -46,7 +46,6 @@ def _end(raw: Raw, one: Held, now: int, until: int | None, cause: Cause | None) 
         until,
         *names_of(cause),
         one.id,
-        one.pool.number,
     )
     if not ended:
         return False
