@@ -164,21 +164,20 @@ def take_shared(
     """
     raw, now = Raw(tx), to_micros(tx.now)
     owner, cause = _shared_owner(shared_by), cause or NO_CAUSE
-    while (taken := _joined(raw, kind, scope, owner)) is None:
+    while not (held := _shared(raw, kind, scope, owner)):
         take(tx, kind=kind, scope=scope, owner=owner, state="active", cause=cause)
     raw.run(
         'INSERT INTO pool_user (pool, shared_by, "user", valid_from, order_id, item_id, layer) '
-        "SELECT number, ?, ?, ?, ?, ?, ? FROM pool WHERE id = ? AND removed IS NULL "
-        "ON CONFLICT DO NOTHING",
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        held[0].pool.number,
         shared_by,
         user,
         now,
         cause.order_id,
         cause.item_id,
         cause.layer,
-        taken.pool,
     )
-    return taken
+    return held[0].allocation()
 
 
 def release_shared(
@@ -245,10 +244,6 @@ def _shared_owner(shared_by: str) -> str:
 def _shared(raw: Raw, kind: str, scope: str, owner: str) -> list[Held]:
     """Return the shared value, if any, locked: nobody can release it as its last user meanwhile."""
     return [h for h in held_by(raw, owner) if (h.pool.kind, h.pool.scope) == (kind, scope)]
-
-
-def _joined(raw: Raw, kind: str, scope: str, owner: str) -> Allocation | None:
-    return next((h.allocation() for h in _shared(raw, kind, scope, owner)), None)
 
 
 def _users(raw: Raw, pool: int, shared_by: str) -> int:
