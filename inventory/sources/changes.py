@@ -21,7 +21,6 @@ from sqlalchemy import (
     case,
     func,
     insert,
-    literal,
     or_,
     select,
     update,
@@ -188,20 +187,9 @@ def _want(
         key = {"source": source.name, "pool": row["pool"], "value": row["value"]}
         tx.execute(insert(table).values(**key, **values, version=1))
         return
-    never_sent = and_(literal(wish == _ABSENT), table.c.written.is_(None), table.c.attempts == 0)
-    tx.execute(
-        update(table)
-        .where(table.c.id == row["id"])
-        .values(
-            **values
-            | {
-                "version": table.c.version + 1,
-                "state": case((never_sent, "done"), else_="waiting"),
-                "code": None,
-                "message": None,
-            }
-        )
-    )
+    # a row that nothing was written for is sent, too: a process may have died after the source's answer
+    forgotten = {"version": table.c.version + 1, "code": None, "message": None}
+    tx.execute(update(table).where(table.c.id == row["id"]).values(**values | forgotten))
 
 
 # -- what is -----------------------------------------------------------------------------------------

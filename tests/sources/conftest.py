@@ -13,7 +13,6 @@ from inventory.sources.register import add
 from store import Database, ManualClock
 from tests.sources import likeness
 
-
 QUICK = Patience(attempts=3, backoff_s=0.001, longest_wait_s=1.0, connect_s=1.0, read_s=1.0)
 
 

@@ -65,7 +65,8 @@ def test_the_next_values_pass_by_what_is_used_there(world: World) -> None:
     run(world)
     with world.base.write() as tx:
         taken = [
-            allocator.take(tx, kind="ipv4", scope="bng-1", owner=f"o{n}")[0].text for n in range(251)
+            allocator.take(tx, kind="ipv4", scope="bng-1", owner=f"o{n}")[0].text
+            for n in range(251)
         ]
         with pytest.raises(PoolExhausted):
             allocator.take(tx, kind="ipv4", scope="bng-1", owner="one more")
@@ -90,7 +91,7 @@ def test_pages_are_read_to_the_end(world: World) -> None:
     assert len([key for key in held(world.base) if key.startswith("ipv4@")]) == 42
 
 
-@pytest.mark.parametrize("page", range(1, 8))
+@pytest.mark.parametrize("page", [1, 4, 7])
 def test_an_import_that_breaks_off_leaves_what_is_in_and_a_rerun_completes(
     world: World, page: int
 ) -> None:
@@ -134,7 +135,7 @@ def test_an_object_that_a_page_let_slip_is_not_taken_for_gone(world: World) -> N
 
     def slipping(request: Any) -> Any:
         listing = request.path == "/api/ipam/ip-addresses/" and "id" not in request.query
-        empty = {"count": 0, "next": None, "previous": None, "results": []}
+        empty: dict[str, Any] = {"count": 0, "next": None, "previous": None, "results": []}
         return likeness.Answer(200, empty) if listing else None
 
     world.there.fault = slipping
