@@ -151,7 +151,12 @@ class Forecast:
     run_out: RunOut | None
     short: int
     level: Level
-    because: str
+    made: datetime
+
+    @property
+    def because(self) -> str:
+        """Return the reasons in words, parted by semicolons."""
+        return _because(self)
 
 
 def trend_of(days: Sequence[Day]) -> Trend | None:
@@ -183,19 +188,26 @@ def forecast(
 
     """
     trend = trend_of(days)
-    likely = _course(_Expected(state, trend, demand, now), horizon_days)
-    worst = _course(_Earliest(state, trend, demand, now), horizon_days)
-    run_out = None
-    if not state.draining and worst.empty is not None:
-        run_out = RunOut(
-            _instant(now, worst.empty),
-            None if likely.empty is None else _instant(now, likely.empty),
-            None if likely.again is None else _instant(now, likely.again),
-        )
-    short = 0 if state.draining else math.ceil(max(0.0, -likely.least) - _NOTHING)
+    run_out, short = None, 0
+    if not state.draining:
+        run_out, short = _ahead(state, trend, demand, now, horizon_days)
     level = level_of(state, run_out, now, limits)
-    because = _because(state, trend, demand, run_out, now)
-    return Forecast(state, demand, trend, run_out, short, level, because)
+    return Forecast(state, demand, trend, run_out, short, level, now)
+
+
+def _ahead(
+    state: PoolState, trend: Trend | None, demand: Demand, now: datetime, horizon: int
+) -> tuple[RunOut | None, int]:
+    worst = _course(_Earliest(state, trend, demand, now), horizon)
+    if (
+        worst.empty is None
+    ):  # then the expected course, which never lies below it, does not end either
+        return None, 0
+    likely = _course(_Expected(state, trend, demand, now), horizon)
+    expected = None if likely.empty is None else _instant(now, likely.empty)
+    until = None if likely.again is None else _instant(now, likely.again)
+    short = math.ceil(max(0.0, -likely.least) - _NOTHING)
+    return RunOut(_instant(now, worst.empty), expected, until), short
 
 
 def level_of(
@@ -213,10 +225,23 @@ def level_of(
     return "warning" if expected or state.utilisation >= limits.warning else "ok"
 
 
-def cannot_run_out(state: PoolState, taken: int, demand: Demand, horizon_days: int) -> bool:
-    """Tell, without working it out, that what is free outlasts the book and the busiest week of the past days."""
+def cannot_run_out(
+    state: PoolState, taken: Sequence[int], demand: Demand, horizon_days: int
+) -> bool:
+    """Tell, without working it out, that what is free outlasts the book and the usual takes of all days ahead.
+
+    Args:
+        state: how it stands.
+        taken: values taken on each of the past days.
+        demand: what the order book holds for it.
+        horizon_days: how far to look.
+
+    """
     booked = sum(one.count for one in demand.takes)
-    return state.free > booked + taken * (horizon_days / WEEK)
+    if state.free > booked + sum(taken) * (horizon_days / WEEK):
+        return True
+    usual = _rate(taken).high if len(taken) >= WEEK else 0.0
+    return state.free > booked + usual * horizon_days
 
 
 # -- the course of what is free ---------------------------------------------------------------------
@@ -352,9 +377,8 @@ def _instant(now: datetime, day: float) -> datetime:
 # -- in words ---------------------------------------------------------------------------------------
 
 
-def _because(
-    state: PoolState, trend: Trend | None, demand: Demand, run_out: RunOut | None, now: datetime
-) -> str:
+def _because(found: Forecast) -> str:
+    state, demand, now = found.state, found.demand, found.made
     parts = [f"{state.free} of {state.capacity} free"]
     if state.quarantined:
         back = [one.at for one in state.returns if one.certain]
@@ -364,9 +388,9 @@ def _because(
     if lapsing:
         parts.append(f"{lapsing} reservations expire unless confirmed")
     parts += [_booked(demand.takes, "take", now), _booked(demand.gives, "give back", now)]
-    parts.append(_usual(trend))
+    parts.append(_usual(found.trend))
     drained = "it is being drained: nothing new is taken from it"
-    parts.append(drained if state.draining else _end(run_out, demand, now))
+    parts.append(drained if state.draining else _end(found.run_out, demand, now))
     return "; ".join(part for part in parts if part)
 
 

@@ -53,22 +53,22 @@ _STATES = (
     "(SELECT sum(f.hi - f.lo + 1) FROM free_range f WHERE f.pool = p.number AND f.free_at > ?) "
     "FROM pool p WHERE p.removed IS NULL"
 )
-# what has lapsed counts as free although nobody has taken it back yet
+# what has lapsed counts as free although nobody has taken it back yet; +pool: no index of pools, it reads all they hold
 _LAPSED = (
-    "SELECT pool, count(*) FROM allocation "
-    "WHERE expires_at <= ? AND valid_to IS NULL AND confirmed_at IS NULL GROUP BY pool"
+    "SELECT +pool, count(*) FROM allocation "
+    "WHERE expires_at <= ? AND valid_to IS NULL AND confirmed_at IS NULL GROUP BY 1"
 )
 _RESTING = (
     "SELECT pool, (free_at - ?) / ?, sum(hi - lo + 1), max(free_at) FROM free_range "
     "WHERE free_at > ? AND {pools} GROUP BY 1, 2"
 )
 _EXPIRING = (
-    "SELECT pool, (expires_at - ?) / ?, count(*), max(expires_at) FROM allocation "
-    "WHERE expires_at > ? AND valid_to IS NULL AND {pools} GROUP BY 1, 2"
+    "SELECT +pool, (expires_at - ?) / ?, count(*), max(expires_at) FROM allocation "
+    "WHERE expires_at > ? AND valid_to IS NULL AND +{pools} GROUP BY 1, 2"
 )
 _TAKEN = (
-    "SELECT pool, (valid_from - ?) / ?, count(*) FROM allocation "
-    "WHERE id >= ? AND valid_from >= ? AND valid_from < ? AND {pools} GROUP BY 1, 2"
+    "SELECT +pool, (valid_from - ?) / ?, count(*) FROM allocation "
+    "WHERE id >= ? AND valid_from >= ? AND valid_from < ? AND +{pools} GROUP BY 1, 2"
 )
 _RELEASED = (
     "SELECT pool, (valid_to - ?) / ?, count(*) FROM allocation "
@@ -241,7 +241,7 @@ def forecasts(
     numbers = [state.number for state in found] if len(found) <= _MANY else None
     taken = taken_by_day(rx, outlook.window_days, numbers)
     worked = _worked_out(
-        rx, [s for s in found if _may(s, taken, book, outlook)], taken, book, outlook
+        rx, [s for s in found if _may(s, taken, book, outlook, rx.now)], taken, book, outlook
     )
     ranked = sorted(found, key=lambda state: _rank(state, worked.get(state.number)))
     if level is not None:
@@ -360,10 +360,14 @@ def _demand(book: Book, state: PoolState) -> Demand:
     return book.get((state.kind, state.scope), NO_DEMAND)
 
 
-def _may(state: PoolState, taken: TakenByDay, book: Book, outlook: Outlook) -> bool:
+def _may(state: PoolState, taken: TakenByDay, book: Book, outlook: Outlook, now: datetime) -> bool:
     """Tell whether it may run out, so that it has to be worked out to know its place in the list."""
-    total = sum(taken.get(state.number, {}).values())
-    return not cannot_run_out(state, total, _demand(book, state), outlook.horizon_days)
+    days, demand = taken.get(state.number), _demand(book, state)
+    if not days and not demand.takes:
+        return state.free <= 0
+    first = _first_day(state, now - timedelta(days=outlook.window_days), outlook.window_days)
+    counts = [(days or {}).get(n, 0) for n in range(first, outlook.window_days)]
+    return not cannot_run_out(state, counts, demand, outlook.horizon_days)
 
 
 def _level(state: PoolState, worked: Forecast | None, now: datetime, outlook: Outlook) -> Level:
@@ -380,7 +384,7 @@ def _rank(state: PoolState, worked: Forecast | None) -> tuple[float, float, floa
 def _of_pools(raw: Raw, query: str, numbers: Sequence[int] | None, *params: object) -> list[Row]:
     """Run a query for some pools, at most 500 at a time, or (None) for all of them at once."""
     if numbers is None:
-        return list(raw.all(query.format(pools="1 = 1"), *params))
+        return list(raw.all(query.format(pools="pool > 0"), *params))
     found: list[Row] = []
     for start in range(0, len(numbers), _MANY):
         chunk = numbers[start : start + _MANY]
@@ -410,10 +414,16 @@ def _by_day(rows: Iterable[Row]) -> dict[int, dict[int, int]]:
     return found
 
 
+_IDLE = Day()
+
+
 def _days(
     taken: Mapping[int, int], released: Mapping[int, int], first: int, window: int
 ) -> tuple[Day, ...]:
-    return tuple(Day(taken.get(n, 0), released.get(n, 0)) for n in range(first, window))
+    return tuple(
+        Day(taken.get(n, 0), released.get(n, 0)) if n in taken or n in released else _IDLE
+        for n in range(first, window)
+    )
 
 
 def _first_day(state: PoolState, start: datetime, window: int) -> int:

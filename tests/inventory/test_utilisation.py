@@ -242,7 +242,7 @@ def test_the_earliest_is_never_after_the_expected_and_both_are_ahead(
 def test_what_is_left_out_for_speed_does_not_run_out(
     state: PoolState, days: list[Day], demand: Demand
 ) -> None:
-    if cannot_run_out(state, sum(day.taken for day in days), demand, 90):
+    if cannot_run_out(state, [day.taken for day in days], demand, 90):
         assert look(state, tuple(days), demand).run_out is None
 
 
