@@ -118,7 +118,7 @@ def without_pool(
     rx: Rx, plans: Iterable[Plan], there: Container[Pool]
 ) -> Iterator[tuple[str, str]]:
     """Yield (order, why) for what orders want of pools that are not there, nor made when first asked for."""
-    look = _Look(rx)
+    look = Look(rx)
     for plan in plans:
         wanted = {(take.kind, take.scope) for branch in plan.branches for take in branch}
         for kind, scope in sorted(wanted):
@@ -132,7 +132,7 @@ class Planner:
     def __init__(self, rx: Rx, catalog: Catalog) -> None:
         self._rx = rx
         self._catalog = catalog
-        self.look = _Look(rx)
+        self.look = Look(rx)
 
     def stored(self, waiting: Waiting) -> Plan:
         """Return the plan of an order of ROM's book that is not assigned yet."""
@@ -150,9 +150,9 @@ class Planner:
         try:
             items = load_items(self._rx, self._catalog, order)
             held = {item.id: resources.held_by(self._rx, item.resource) for item in items}
-            walks = [_Walk(self.look, 0).through(items, held)]
+            walks = [Walk(self.look, 0).through(items, held)]
             walks += [
-                _Walk(self.look, n).through(items, held)
+                Walk(self.look, n).through(items, held)
                 for n in range(1, min(walks[0].choices, _MOST_BRANCHES))
             ]
         except TurnupError as error:
@@ -172,7 +172,7 @@ def unplanned(order: str, at: datetime, error: TurnupError) -> Plan:
     return Plan(order, at, unknown=(f"{error.code}: {error.message}",))
 
 
-class _Look:
+class Look:
     """What walks ask the inventory for, asked once."""
 
     def __init__(self, rx: Rx) -> None:
@@ -227,10 +227,10 @@ class _Look:
         return found
 
 
-class _Walk:
+class Walk:
     """Goes through an order's items as the assignment would, taking the n-th choice wherever there is one."""
 
-    def __init__(self, look: _Look, pick: int) -> None:
+    def __init__(self, look: Look, pick: int) -> None:
         self._look, self._pick = look, pick
         self._after: dict[tuple[str, str], Mapping[str, Any] | None] = {}
         self.choices = 1
@@ -240,7 +240,7 @@ class _Walk:
 
     def through(
         self, items: Sequence[ResourceItem], held: Mapping[str, Mapping[str, Json]]
-    ) -> _Walk:
+    ) -> Walk:
         for item in assignment_order(items):
             self._item(item, dict(held.get(item.id, {})))
         return self

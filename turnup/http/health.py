@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi import APIRouter, Response
 from sqlalchemy import text
 
+from inventory.runout import PoolState
 from inventory.utilisation import fullest
+from store import Rx
 from turnup.application import Application
 
 FULL_PERCENT, MOST_POOLS = 80.0, 100
 """Pools are shown from so full on, the fullest first: a series for each of 64,000 pools would drown a monitor."""
+KEPT_S = 60.0
+"""How long the fullest pools are kept: to look through 64,000 costs half a second, and monitors ask every few seconds."""
+
+
+class Fullest:
+    """The fullest pools, looked for at most once a minute."""
+
+    def __init__(self) -> None:
+        self._found: list[PoolState] = []
+        self._until = 0.0
+
+    def pools(self, rx: Rx) -> list[PoolState]:
+        """Return them."""
+        if time.monotonic() >= self._until:
+            self._found = fullest(rx, FULL_PERCENT, MOST_POOLS)
+            self._until = time.monotonic() + KEPT_S
+        return self._found
 
 
 def router(application: Application) -> APIRouter:
     """Return the routes."""
     api = APIRouter(tags=["health"])
+    full = Fullest()
 
     @api.get("/healthz")
     def health() -> dict[str, str]:
@@ -28,12 +50,12 @@ def router(application: Application) -> APIRouter:
 
     @api.get("/metrics")
     def metrics() -> Response:
-        return Response(_metrics(application), media_type="text/plain; version=0.0.4")
+        return Response(_metrics(application, full), media_type="text/plain; version=0.0.4")
 
     return api
 
 
-def _metrics(application: Application) -> str:
+def _metrics(application: Application, full: Fullest) -> str:
     """Return counts in Prometheus' text format."""
     lines = ["# TYPE turnup_orders gauge"]
     with application.database.read() as rx:
@@ -42,7 +64,7 @@ def _metrics(application: Application) -> str:
         lines.append("# TYPE turnup_fallouts_open gauge")
         lines.append(f"turnup_fallouts_open {len(application.ledger.fallouts(rx))}")
         lines.append("# TYPE turnup_pool_utilisation_percent gauge")
-        for one in fullest(rx, FULL_PERCENT, MOST_POOLS):
+        for one in full.pools(rx):
             shown = f'{{pool="{_label(one.pool)}"}} {round(one.utilisation, 1)}'
             lines.append(f"turnup_pool_utilisation_percent{shown}")
     return "\n".join(lines) + "\n"
