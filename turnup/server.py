@@ -36,6 +36,7 @@ from turnup.errors import PortInUse
 from turnup.forecast import Forecaster
 from turnup.http import devices, forecast, health, insight, instances, listeners, pools, work
 from turnup.http import lab as lab_http
+from turnup.http.strict import EncodedNames
 from turnup.importing import Importer, import_bases
 from turnup.settings import Settings
 from turnup.topology import import_lab, lab_logins
@@ -156,12 +157,15 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
         yield
 
     http = FastAPI(title="Turnup", version="0.1.0", lifespan=lifespan, responses=ERRORS)
+    # inside what refuses NUL characters, which looks for them in the decoded path
+    http.add_middleware(EncodedNames, prefix=pools.PREFIX)
     install(http)
+    # first: values are taken a thousand times as often as anything else, and routes are tried in their order
+    http.include_router(pools.router(application.database))
     for api in _tmf(application):
         http.include_router(api)
     tracer = Tracer(application.database, application.ledger, application.activation)
     layers = insight.Layers(application.com, application.som, application.rom)
-    http.include_router(pools.router(application.database))
     http.include_router(forecast.router(application.database, Forecaster(application)))
     http.include_router(devices.router(application.database, Importer(application)))
     http.include_router(devices.config_router(application.database, application.activation))
