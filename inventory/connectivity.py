@@ -90,9 +90,9 @@ def path(rx: Rx, device: str, role: str) -> Hop | None:
     return on_way or next(iter(walk(_Cables(rx), device, role)[-1:]), None)
 
 
-def route_to_edge(rx: Rx, device: str) -> tuple[Hop, ...]:
+def route_to_edge(rx: Rx, device: str, at: datetime | None = None) -> tuple[Hop, ...]:
     """Return the hops from a device to the nearest node at the edge, both included; () when there is no way."""
-    return walk(_Cables(rx), device, EDGE_ROLE)
+    return walk(_Cables(rx, at), device, EDGE_ROLE)
 
 
 def route_over(wiring: Wiring, device: str) -> tuple[Hop, ...]:
@@ -114,23 +114,25 @@ def place_id(rx: Rx, place: str, at: datetime | None = None) -> str | None:
 class _Cables:
     """The links between devices, read as a walk needs them."""
 
-    def __init__(self, rx: Rx) -> None:
+    def __init__(self, rx: Rx, at: datetime | None = None) -> None:
         self._rx = rx
+        self._at = at
 
     def of(self, devices: Collection[str]) -> list[Cable]:
-        return cables(self._rx, devices)
+        return cables(self._rx, devices, self._at)
 
     def to(self, devices: Collection[str], role: str) -> list[Cable]:
         """Return only those that end at a node of a role: a router's other thousand need not be read."""
-        return [c for chunk in chunks(sorted(devices)) for c in _cables(self._rx, chunk, role)]
+        parts = chunks(sorted(devices))
+        return [c for part in parts for c in _cables(self._rx, part, self._at, role)]
 
 
 class Wiring:
     """All links between devices, read once: for questions about many paths."""
 
-    def __init__(self, rx: Rx) -> None:
+    def __init__(self, rx: Rx, at: datetime | None = None) -> None:
         self._by_device: dict[str, list[Cable]] = {}
-        for cable in cables(rx, None):
+        for cable in cables(rx, None, at):
             self._by_device.setdefault(cable.device, []).append(cable)
 
     def of(self, devices: Collection[str]) -> list[Cable]:
@@ -174,15 +176,17 @@ def hops_to(rx: Rx, start: str, targets: Collection[str]) -> dict[str, int]:
     return found
 
 
-def cables(rx: Rx, devices: Collection[str] | None) -> list[Cable]:
+def cables(rx: Rx, devices: Collection[str] | None, at: datetime | None = None) -> list[Cable]:
     """Return the links of some devices (None: of all), each seen from the device asked for."""
     if devices is None:
-        return _cables(rx, None)
-    return [cable for chunk in chunks(sorted(devices)) for cable in _cables(rx, chunk)]
+        return _cables(rx, None, at)
+    return [cable for chunk in chunks(sorted(devices)) for cable in _cables(rx, chunk, at)]
 
 
-def _cables(rx: Rx, devices: list[str] | None, role: str | None = None) -> list[Cable]:
-    both = union_all(*(_side(here, there, devices, role) for here, there in _SIDES))
+def _cables(
+    rx: Rx, devices: list[str] | None, at: datetime | None, role: str | None = None
+) -> list[Cable]:
+    both = union_all(*(_side(here, there, devices, role, at) for here, there in _SIDES))
     return [Cable(**row) for row in rx.execute(both).mappings()]
 
 
@@ -190,7 +194,11 @@ _SIDES = ((edge.c.a, edge.c.b), (edge.c.b, edge.c.a))
 
 
 def _side(
-    here: ColumnElement[str], there: ColumnElement[str], devices: list[str] | None, role: str | None
+    here: ColumnElement[str],
+    there: ColumnElement[str],
+    devices: list[str] | None,
+    role: str | None,
+    at: datetime | None,
 ) -> Select[Any]:
     mine, theirs, owner = node.alias("mine"), node.alias("theirs"), node.alias("owner")
     query = (
@@ -207,7 +215,7 @@ def _side(
         .join(theirs, there == theirs.c.id)
         .join(owner, owner.c.id == theirs.c.parent)
         .where(mine.c.kind == "port", theirs.c.kind == "port")
-        .where(*(part.c.valid_to.is_(None) for part in (mine, theirs, owner, edge)))
+        .where(*(valid_at(part.c, at) for part in (mine, theirs, owner, edge)))
     )
     if devices is not None:
         query = query.where(mine.c.parent.in_(devices))

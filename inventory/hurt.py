@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -38,32 +39,35 @@ class Hurt:
         return behind if self.ports is None else behind & walk.standing_on(self.ports)
 
 
-def hurt_with(rx: Rx, name: str) -> Hurt:
+def hurt_with(rx: Rx, name: str, at: datetime | None = None) -> Hurt:
     """Return what fails with a place, splitter, device or port, by id or name. Raises NodeNotFound."""
-    node = _node(rx, name)
+    node = _node(rx, name, at)
+    plant = _Plant(rx, at)
     id_ = str(node["id"])
     match node["kind"]:
         case "place":
             return Hurt(frozenset({id_}), frozenset({id_}))
         case "splitter":
-            upstream, ports = _towards_port(rx, id_)
-            nodes = frozenset(_downstream(rx, id_, upstream))
+            upstream, ports = plant.towards_port(id_)
+            nodes = frozenset(plant.downstream(id_, upstream))
             return Hurt(nodes, nodes, frozenset(ports))
         case "device":
-            return Hurt(frozenset(_with_contents(rx, _behind(rx, id_, None))))
+            return Hurt(frozenset(plant.with_contents(plant.behind(id_, None))))
         case "port" if node["technology"] is None:
-            behind = _behind(rx, node["parent"], node["name"])
-            return Hurt(frozenset(_with_contents(rx, behind) | {id_}))
+            behind = plant.behind(node["parent"], node["name"])
+            return Hurt(frozenset(plant.with_contents(behind) | {id_}))
         case _:
             return Hurt(frozenset({id_}))
 
 
-def access_ports(rx: Rx, nodes: Collection[str]) -> list[dict[str, Any]]:
+def access_ports(
+    rx: Rx, nodes: Collection[str], at: datetime | None = None
+) -> list[dict[str, Any]]:
     """Return the ports among these nodes: {id, device, technology}; a port towards customers has a technology."""
     found: list[dict[str, Any]] = []
     for chunk in chunks(sorted(nodes)):
         query = select(table).where(
-            table.c.id.in_(chunk), table.c.kind == "port", valid_at(table.c, None)
+            table.c.id.in_(chunk), table.c.kind == "port", valid_at(table.c, at)
         )
         for row in rx.execute(query).mappings():
             entry = {"id": row["id"], "device": row["parent"], "technology": row["technology"]}
@@ -71,8 +75,8 @@ def access_ports(rx: Rx, nodes: Collection[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _node(rx: Rx, name: str) -> Mapping[str, Any]:
-    present = select(table).where(table.c.valid_to.is_(None))
+def _node(rx: Rx, name: str, at: datetime | None) -> Mapping[str, Any]:
+    present = select(table).where(valid_at(table.c, at))
     query = present.where(or_(table.c.id == name, table.c.name == name))
     rows = rx.execute(query.where(table.c.kind != "port")).mappings().all()
     rows = rows or rx.execute(present.where(table.c.id == name)).mappings().all()
@@ -84,53 +88,63 @@ def _node(rx: Rx, name: str) -> Mapping[str, Any]:
     return dict(next((row for row in rows if row["id"] == name), rows[0]))
 
 
-def _behind(rx: Rx, device: str, port: str | None) -> set[str]:
-    """Return the devices whose way to the edge passes this device, or this port of it, going outwards from it."""
-    reached = {device} if port is None or _passes(rx, None, device, device, port) else set[str]()
-    frontier, seen = {device}, {device}
-    while frontier:
-        peers = {cable.peer for cable in cables(rx, frontier)} - seen
-        wiring = Wiring(rx) if len(peers) > _FEW else None
-        seen |= peers
-        frontier = {peer for peer in peers if _passes(rx, wiring, peer, device, port)}
-        reached |= frontier
-    return reached
+class _Plant:
+    """Looks along the links as they are, or were."""
 
+    def __init__(self, rx: Rx, at: datetime | None) -> None:
+        self._rx = rx
+        self._at = at
 
-def _passes(rx: Rx, wiring: Wiring | None, start: str, device: str, port: str | None) -> bool:
-    route = route_to_edge(rx, start) if wiring is None else route_over(wiring, start)
-    hops = (hop for hop in route if hop.device == device)
-    return any(port is None or port in {hop.in_port, hop.out_port} for hop in hops)
+    def behind(self, device: str, port: str | None) -> set[str]:
+        """Return the devices whose way to the edge passes this device, or this port of it, going outwards from it."""
+        frontier, seen = {device}, {device}
+        here = port is None or self._passes(None, device, device, port)
+        reached = {device} if here else set[str]()
+        while frontier:
+            peers = {cable.peer for cable in cables(self._rx, frontier, self._at)} - seen
+            wiring = Wiring(self._rx, self._at) if len(peers) > _FEW else None
+            seen |= peers
+            frontier = {peer for peer in peers if self._passes(wiring, peer, device, port)}
+            reached |= frontier
+        return reached
 
+    def _passes(self, wiring: Wiring | None, start: str, device: str, port: str | None) -> bool:
+        if wiring is None:
+            route = route_to_edge(self._rx, start, self._at)
+        else:
+            route = route_over(wiring, start)
+        hops = (hop for hop in route if hop.device == device)
+        return any(port is None or port in {hop.in_port, hop.out_port} for hop in hops)
 
-def _with_contents(rx: Rx, nodes: Collection[str]) -> set[str]:
-    found = set(nodes)
-    for chunk in chunks(sorted(nodes)):
-        query = select(table.c.id).where(table.c.parent.in_(chunk), table.c.valid_to.is_(None))
-        found |= set(rx.execute(query).scalars())
-    return found
+    def with_contents(self, nodes: Collection[str]) -> set[str]:
+        """Return nodes with what is in them."""
+        found = set(nodes)
+        for chunk in chunks(sorted(nodes)):
+            query = select(table.c.id).where(table.c.parent.in_(chunk), valid_at(table.c, self._at))
+            found |= set(self._rx.execute(query).scalars())
+        return found
 
+    def downstream(self, splitter: str, upstream: set[str]) -> set[str]:
+        """Return the splitter with the splitters and places on all its sides but the one with the port."""
+        seen, frontier = {splitter, *upstream}, {splitter}
+        while frontier:
+            reached = neighbours(self._rx, frontier, self._at)
+            peers = {peer.id: peer for _, peer in reached if peer.id not in seen}
+            seen |= peers.keys()
+            frontier = {peer.id for peer in peers.values() if peer.kind == "splitter"}
+        return seen - upstream
 
-def _downstream(rx: Rx, splitter: str, upstream: set[str]) -> set[str]:
-    """Return the splitter with the splitters and places on all its sides but the one with the port."""
-    seen, frontier = {splitter, *upstream}, {splitter}
-    while frontier:
-        peers = {peer.id: peer for _, peer in neighbours(rx, frontier) if peer.id not in seen}
-        seen |= peers.keys()
-        frontier = {peer.id for peer in peers.values() if peer.kind == "splitter"}
-    return seen - upstream
-
-
-def _towards_port(rx: Rx, splitter: str) -> tuple[set[str], set[str]]:
-    """Return the neighbours by which a splitter reaches a port soonest, and those ports."""
-    first: dict[str, set[str]] = {splitter: set()}
-    frontier = {splitter}
-    while frontier:
-        reached = [(a, b) for a, b in neighbours(rx, frontier) if b.id not in first]
-        for origin, peer in reached:
-            first.setdefault(peer.id, first[origin] or {peer.id})
-        ports = {peer.id for _, peer in reached if peer.kind == "port"}
-        if ports:
-            return set().union(*(first[port] for port in ports)), ports
-        frontier = {peer.id for _, peer in reached if peer.kind == "splitter"}
-    return set(), set()
+    def towards_port(self, splitter: str) -> tuple[set[str], set[str]]:
+        """Return the neighbours by which a splitter reaches a port soonest, and those ports."""
+        first: dict[str, set[str]] = {splitter: set()}
+        frontier = {splitter}
+        while frontier:
+            around = neighbours(self._rx, frontier, self._at)
+            reached = [(a, b) for a, b in around if b.id not in first]
+            for origin, peer in reached:
+                first.setdefault(peer.id, first[origin] or {peer.id})
+            ports = {peer.id for _, peer in reached if peer.kind == "port"}
+            if ports:
+                return set().union(*(first[port] for port in ports)), ports
+            frontier = {peer.id for _, peer in reached if peer.kind == "splitter"}
+        return set(), set()

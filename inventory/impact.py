@@ -59,7 +59,7 @@ def impact(
         resource: id of an instance of any kind; or of a party.
         pool: id of a pool: everyone who holds or uses a value of it.
         party: id of a customer (or other party) that products name.
-        at: as it was then; the plant (which device is behind which) is today's.
+        at: as it was then.
         page: which part of each list.
 
     Returns:
@@ -75,7 +75,7 @@ def impact(
     question = _Question(rx, Walk(rx, at), at, page)
     match (node, resource, pool, party):
         case (str() as name, None, None, None):
-            return question.of_node(hurt_with(rx, name))
+            return question.of_node(hurt_with(rx, name, at))
         case (None, str() as id_, None, None):
             return question.of_instance(id_)
         case (None, None, str() as id_, None):
@@ -140,7 +140,7 @@ class _Question:
         resources = {one.id for one in found.values() if one.kind == "resource"}
         nodes = self.walk.nodes_of(resources)
         shown = {plural: _entries(found, plural) for plural in ("resources", "services")}
-        return {"nodes": sorted(nodes), "ports": access_ports(self.rx, nodes), **shown}
+        return {"nodes": sorted(nodes), "ports": access_ports(self.rx, nodes, self.at), **shown}
 
     def _many(self, nodes: list[str]) -> Json:
         """Return a page that is made of lines; what is above them is collected only for those."""

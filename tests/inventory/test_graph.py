@@ -86,9 +86,7 @@ def test_a_full_port_is_turned_down_with_its_reason(network: Database) -> None:
         use(tx, PON1, 254)
         choice = graph.choose_port(tx, "PL-1001", "GPON")
     assert choice.port == PON2
-    assert choice.reason["rejected"] == [
-        {"port": PON1, "code": "FULL", "why": "full: no free ids"}
-    ]
+    assert choice.reason["rejected"] == [{"port": PON1, "code": "FULL", "why": "full: no free ids"}]
     assert "only" in choice.reason["because"]
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from inventory import Cause, allocator, impact, instances
-from inventory.errors import InstanceNotFound, NodeNotFound, PoolNotFound
+from inventory import Cause, allocator, devices, impact, instances
+from inventory.errors import InstanceNotFound, NodeNotFound, PartyNotFound, PoolNotFound
+from inventory.impact import Page
 from inventory.instances import Instance
-from store import Database, Rx, Tx
+from inventory.registry import remove_link
+from store import Database, ManualClock, Rx, Tx
 from store.errors import InvalidInput
 
 CAUSE = Cause("order", "1", "rom")
@@ -161,6 +164,80 @@ def test_the_way_down_from_a_customer(town: Database) -> None:
         assert {PON1, "olt-east-07", "agg-1", "bng-1"} == set(found["nodes"])
         below = impact.foundation(rx, "rfs-anna")
         assert "res-anna" in {r["id"] for r in below["resources"]}
+
+
+def test_a_customer_stands_on_ports(town: Database) -> None:
+    with town.read() as rx:
+        questions: tuple[dict[str, Any], ...] = (
+            {"party": "party-anna"},
+            {"resource": "party-anna"},
+            {"resource": "anna"},
+        )
+        for question in questions:
+            found = impact.impact(rx, **question)
+            assert [one["id"] for one in found["products"]] == ["anna"]
+            assert [one["id"] for one in found["parties"]] == ["party-anna"]
+            below = found["standsOn"]
+            assert below["ports"] == [{"id": PON1, "device": "olt-east-07", "technology": "GPON"}]
+            assert below["nodes"] == sorted([PON1, "olt-east-07", "agg-1", "bng-1"])
+            assert {one["id"] for one in below["services"]} == {"cfs-anna", "rfs-anna"}
+            assert {one["id"] for one in below["resources"]} == {"res-anna", PON1, "olt-east-07"}
+        with pytest.raises(PartyNotFound, match="relatedParty"):
+            impact.impact(rx, party="nobody")
+
+
+def test_lists_are_pages_and_totals_are_whole(town: Database) -> None:
+    with town.read() as rx:
+        whole = impact.impact(rx, node="bng-1")
+        assert whole["total"] == {
+            kind: len(whole[kind])
+            for kind in ("nodes", "resources", "services", "products", "parties")
+        }
+        for kind in whole["total"]:
+            paged = [
+                one
+                for offset in range(0, len(whole[kind]), 2)
+                for one in impact.impact(rx, node="bng-1", page=Page(offset, 2))[kind]
+            ]
+            assert paged == whole[kind], kind
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ({"node": PON1}, {"anna"}),
+        ({"node": "agg-1/Ethernet2"}, {"dora"}),
+        ({"node": "agg-1"}, {"anna", "bert", "cleo", "dora"}),
+        ({"node": "split-e1"}, {"anna"}),
+        ({"node": "PL-1001"}, {"anna", "bert"}),
+        ({"resource": PON2}, {"bert", "cleo"}),
+        ({"pool": "ipv4@bng-1"}, {"anna"}),
+    ],
+)
+def test_the_past_is_answered_as_it_was(
+    town: Database, clock: ManualClock, question: dict[str, Any], expected: set[str]
+) -> None:
+    with town.write() as tx:
+        allocator.take(tx, kind="ipv4", scope="bng-1", owner="res-anna:ipv4:1")
+    start = clock.now()
+    clock.advance(timedelta(hours=1))
+    with town.write() as tx:
+        for line in ("anna", "bert", "cleo", "dora"):
+            for relation in instances.related(tx, f"res-{line}"):
+                instances.unrelate(tx, relation.source, relation.target, relation.type, CAUSE)
+            for id_, state in ((f"res-{line}", "released"), (line, "terminated")):
+                instances.put(tx, replace(instances.get(tx, id_), state=state), CAUSE)
+            for layer in ("cfs", "rfs"):
+                one = instances.get(tx, f"{layer}-{line}")
+                instances.put(tx, replace(one, state="terminated"), CAUSE)
+        allocator.release(tx, "res-anna:ipv4:1")
+        devices.remove(tx, "olt-west-02")
+        remove_link(tx, "split-e1", "PL-1001")
+    with town.read() as rx:
+        assert hurt(rx, **question, at=start) == expected
+        assert hurt(rx, **question) == set()
+        below = impact.foundation(rx, "dora", at=start)
+        assert [one["id"] for one in below["ports"]] == [WEST]
 
 
 def test_questions_that_have_no_answer(town: Database) -> None:
