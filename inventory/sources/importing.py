@@ -14,21 +14,21 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from inventory.sources import register
+from inventory.sources.holding import Use, hold, release
 from inventory.sources.objects import (
     Tally,
     forget,
     known_pools,
     pool_ref,
-    release,
     unseen,
 )
 from inventory.sources.parts import give_back
 from inventory.sources.plant import PlantImport
 from inventory.sources.port import SourceOfTruth, Space
 from inventory.sources.register import Source
-from inventory.sources.space import SpaceImport
+from inventory.sources.space import SpaceImport, uses_of
 from inventory.sources.vlans import VlanImport
-from store import Database, to_text
+from store import Database, Tx, to_text
 
 GONE, UNMATCHED = "SOURCE_GONE", "SOURCE_UNMATCHED"
 
@@ -132,12 +132,28 @@ class _Gone:
     def _given_back(self, row: RowMapping, pool: RowMapping | None) -> None:
         if self._listed(row, pool):
             return
+        uses = [] if row["role"] == "held" or pool is None else list(self._uses(pool))
         with self._database.write() as tx:
             forget(tx, self._source.name, row["collection"], row["id"])
             if row["role"] == "excluded":
-                give_back(tx, self._source, row, self._tally)
+                self._grown(tx, row, uses)
             elif release(tx, self._source, row):
                 self._tally.count("released")
+
+    def _grown(self, tx: Tx, row: RowMapping, uses: Sequence[Use]) -> None:
+        """Give a part back; what is used in it all the same is held before anybody can take it."""
+        pool = pool_ref(tx, row["pool"])
+        if not pool.removed:
+            give_back(tx, self._source, pool, row)
+            hold(tx, self._source, pool, uses, self._tally)
+            self._tally.count("givenBack")
+
+    def _uses(self, pool: RowMapping) -> Iterator[Use]:
+        """Yield all that is used in the pool's prefix: a part that comes back may hold some of it."""
+        space = _space(pool)
+        pages = self._port.addresses(space) if space else iter(())
+        for page in pages:
+            yield from uses_of(self._source, page)
 
     def _listed(self, row: RowMapping, pool: RowMapping | None) -> bool:
         """Ask for the object by its id where it should be."""

@@ -41,7 +41,6 @@ class Linked:
 
     pool: PoolRef
     ready: bool
-    new: bool = False
 
 
 def link(tx: Tx, source: Source, wanted: Wanted, tally: Tally) -> Linked | None:
@@ -72,7 +71,8 @@ def ready(tx: Tx, source: Source, wanted: Wanted, pool: PoolRef) -> None:
     row = known(tx, source.name, wanted.collection, wanted.id)
     assert row is not None
     tx.execute(update(pool_table).where(pool_table.c.number == pool.number).values(draining=0))
-    _keep(tx, source, wanted, pool, is_ready=True)
+    details = {**row["details"], "ready": True}
+    keep(tx, source, wanted.collection, wanted.id, "pool", pool=pool.number, details=details)
 
 
 def _again(
@@ -129,7 +129,7 @@ def _made(tx: Tx, source: Source, wanted: Wanted, tally: Tally) -> Linked | None
     record = f"{wanted.collection} {wanted.id}"
     journal.note(tx, pool.number, "imported", source=source.name, object=record)
     _keep(tx, source, wanted, pool, is_ready=False)
-    return Linked(pool, ready=False, new=True)
+    return Linked(pool, ready=False)
 
 
 def _keep(tx: Tx, source: Source, wanted: Wanted, pool: PoolRef, *, is_ready: bool) -> None:

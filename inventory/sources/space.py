@@ -8,11 +8,12 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from inventory.sources.errors import SourceInvalid
+from inventory.sources.holding import Use, hold
 from inventory.sources.linking import Wanted, lifted, link, ready
 from inventory.sources.marks import is_ours
-from inventory.sources.objects import Tally, Use, hold
+from inventory.sources.objects import Tally
 from inventory.sources.parts import Part, cut
-from inventory.sources.port import Prefix, Range, SourceOfTruth, Space
+from inventory.sources.port import Address, Collection, Prefix, Range, SourceOfTruth, Space
 from inventory.sources.register import Source
 from inventory.sources.rules import PoolRule, facts, filled, rule_for
 from store import Database
@@ -94,13 +95,13 @@ class SpaceImport:
     def _fill(self, candidate: _Candidate, scope: str) -> None:
         """Make or find the pool and hold what is used in it, page by page; only then it gives values."""
         parts = list(self._parts(candidate))
-        wanted = self._wanted(candidate, scope, parts)
+        wanted = self._wanted(candidate, scope)
         with self._database.write() as tx:
             linked = link(tx, self._source, wanted, self._tally)
             if linked is None:
                 return
             whole, used = _split(parts)
-            cut(tx, self._source, linked.pool, whole, self._tally, new=linked.new)
+            cut(tx, self._source, linked.pool, whole, self._tally)
             with lifted(tx, linked.pool):
                 hold(tx, self._source, linked.pool, used, self._tally)
         for page in self._uses(candidate):
@@ -110,7 +111,7 @@ class SpaceImport:
             with self._database.write() as tx:
                 ready(tx, self._source, wanted, linked.pool)
 
-    def _wanted(self, candidate: _Candidate, scope: str, parts: Sequence[Part]) -> Wanted:
+    def _wanted(self, candidate: _Candidate, scope: str) -> Wanted:
         record, rule = candidate.record, candidate.rule
         kind = rule.kind or _KINDS[candidate.facts["family"]]
         content: dict[str, Any] = {
@@ -125,8 +126,6 @@ class SpaceImport:
             case Range(first=first, last=last):
                 shape = f"{int(ip_address(first))}-{int(ip_address(last))}"
                 content |= {"first": int(ip_address(first)), "last": int(ip_address(last))}
-        if excluded := [part.text for part in parts if part.whole]:
-            content["exclude"] = excluded
         details = {"domainId": record.domain_id, "length": length, "space": candidate.space.prefix}
         return Wanted(
             collection="prefix" if isinstance(record, Prefix) else "range",
@@ -146,13 +145,15 @@ class SpaceImport:
                 same = one.prefix == candidate.space.prefix
                 if same or one.container or is_ours(self._source, one.mark):
                     continue
-                fits = unit is not None and ip_network(one.prefix).prefixlen >= unit
-                yield Part("prefix", one.id, one.prefix, whole=not fits)
+                yield _part("prefix", one.id, one.prefix, unit)
         if isinstance(candidate.record, Range):
             return
         for ranges in self._port.ranges(candidate.space):
             for found in ranges:
-                yield Part("range", found.id, f"{found.first}-{found.last}", whole=True)
+                if unit is None:
+                    yield Part("range", found.id, f"{found.first}-{found.last}", whole=True)
+                else:
+                    yield _part("range", found.id, _around(found), unit)
 
     def _unit(self, candidate: _Candidate) -> int | None:
         """Return the length of the prefixes that the pool hands out; None: it hands out addresses."""
@@ -163,10 +164,20 @@ class SpaceImport:
 
     def _uses(self, candidate: _Candidate) -> Iterator[list[Use]]:
         for page in self._port.addresses(candidate.space):
-            yield [
-                Use("address", one.id, one.address, one.holder, is_ours(self._source, one.mark))
-                for one in page
-            ]
+            yield uses_of(self._source, page)
+
+
+def _part(collection: Collection, id_: str, prefix: str, unit: int | None) -> Part:
+    """Return a network that uses one value, or is cut out when it is wider than one."""
+    fits = unit is not None and ip_network(prefix).prefixlen >= unit
+    return Part(collection, id_, prefix, whole=not fits)
+
+
+def uses_of(source: Source, page: Sequence[Address]) -> list[Use]:
+    """Return addresses as uses of values."""
+    return [
+        Use("address", one.id, one.address, one.holder, is_ours(source, one.mark)) for one in page
+    ]
 
 
 def _split(parts: Sequence[Part]) -> tuple[list[Part], list[Use]]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from inventory.pools import ensure_pool
 from inventory.sources.errors import SourceInvalid
+from inventory.sources.holding import Use, hold
 from inventory.sources.linking import Wanted, lifted, link, ready
 from inventory.sources.marks import is_ours
-from inventory.sources.objects import Tally, Use, hold, pool_by_id
+from inventory.sources.objects import Tally, pool_by_id
 from inventory.sources.port import SourceOfTruth, Vlan, VlanGroup
 from inventory.sources.register import Source
 from inventory.sources.rules import VlanRule, facts, filled, rule_for

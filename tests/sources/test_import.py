@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from inventory import allocator, pools
-from inventory.errors import PoolExhausted
+from inventory import allocator, pools, registry
+from inventory.errors import PoolExhausted, ValueOutsidePool
 from inventory.sources import Report, run_import
 from inventory.sources.errors import (
     SourceAnswerInvalid,
@@ -192,6 +193,157 @@ def test_other_networks_inside_are_cut_out(world: World) -> None:
     assert report.findings == ()
     with world.base.read() as rx:
         assert pools.pool(rx, "ipv4@bng-1").capacity == 253 - 64
+
+
+def test_a_network_made_there_later_is_cut_out_and_comes_back_when_it_is_gone(
+    world: World,
+) -> None:
+    run(world)
+    servers = world.there.put("ipam/prefixes", prefix="100.64.0.0/28", description="servers")
+    inner = world.there.put("ipam/prefixes", prefix="100.64.0.8/29", description="inner")
+    world.there.put("ipam/ip-addresses", address="100.64.0.3/24", description="one of them")
+    assert run(world).findings == ()
+    with world.base.read() as rx:
+        assert pools.pool(rx, "ipv4@bng-1").capacity == 253 - 14
+    assert held(world.base) == {"s-vlan@bng-1 100": "source:sot:100"}
+    world.there.drop("ipam/prefixes", servers)
+    assert run(world).counts["givenBack"] == 1
+    with world.base.read() as rx:
+        assert pools.pool(rx, "ipv4@bng-1").capacity == 253 - 8
+    assert "ipv4@bng-1 100.64.0.3" in held(world.base), "in use there, network or not"
+    world.there.drop("ipam/prefixes", inner)
+    run(world)
+    with world.base.read() as rx:
+        assert pools.pool(rx, "ipv4@bng-1").capacity == 253
+    assert len([key for key in held(world.base) if key.startswith("ipv4@")]) == 3
+
+
+def test_what_rests_here_and_is_used_there_is_cut_out(world: World, clock: ManualClock) -> None:
+    run(world)
+    one: dict[str, Any]
+    with world.base.write() as tx:
+        one = {"kind": "ipv4", "scope": "bng-1", "owner": "customer", "value": "100.64.0.90"}
+        allocator.take(tx, **one, state="active")
+        allocator.release(tx, "customer")
+    used = world.there.put("ipam/ip-addresses", address="100.64.0.90/24", dns_name="new")
+    before = run(world)
+    assert before.findings == ()
+    clock.advance(timedelta(days=1))
+    with world.base.write() as tx, pytest.raises(ValueOutsidePool):
+        allocator.take(tx, **one)
+    assert "ipv4@bng-1 100.64.0.90" not in held(world.base)
+    world.there.drop("ipam/ip-addresses", used)
+    run(world)
+    with world.base.write() as tx:
+        assert allocator.take(tx, **one)
+
+
+def test_a_network_made_there_over_customers_is_reported_and_cuts_nobody(world: World) -> None:
+    run(world)
+    with world.base.write() as tx:
+        allocator.take(tx, kind="ipv4", scope="bng-1", owner="customer", value="100.64.0.200")
+    world.there.put("ipam/prefixes", prefix="100.64.0.192/26", description="servers")
+    (finding,) = run(world).findings
+    assert finding["code"] == "POOL_IN_USE"
+    assert held(world.base)["ipv4@bng-1 100.64.0.200"] == "customer"
+
+
+def test_ranges_inside_are_cut_out(base: Database, netbox: Any) -> None:
+    fill(netbox)
+    netbox.put("ipam/ip-ranges", start_address="100.64.0.100/24", end_address="100.64.0.109/24")
+    world = world_of(base, netbox)
+    assert run(world).findings == ()
+    with base.read() as rx:
+        assert pools.pool(rx, "ipv4@bng-1").capacity == 253 - 10
+
+
+def test_a_tagged_range_is_a_pool_of_its_own(base: Database, netbox: Any) -> None:
+    netbox.put(
+        "ipam/ip-ranges",
+        start_address="100.65.0.10/24",
+        end_address="100.65.0.19/24",
+        tags=[tag(netbox, "turnup")],
+        custom_fields={"turnup_scope": "bng-9"},
+    )
+    netbox.put("ipam/ip-addresses", address="100.65.0.12/24", description="used")
+    netbox.put("ipam/ip-addresses", address="100.65.0.50/24", description="beside it")
+    world = world_of(base, netbox)
+    assert run(world).created == ("ipv4@bng-9",)
+    with base.read() as rx:
+        pool_there = pools.pool(rx, "ipv4@bng-9")
+    assert (pool_there.capacity, pool_there.free) == (10, 9)
+
+
+def test_c_vlans_there_are_held_in_their_s_vlan(base: Database, netbox: Any) -> None:
+    fill(netbox)
+    outer = next(one for one in netbox.all("ipam/vlans") if one["vid"] == 100)
+    outer["qinq_role"] = likeness.choice("svlan")
+    inner = netbox.put(
+        "ipam/vlans",
+        vid=5,
+        name="a customer",
+        qinq_role=likeness.choice("cvlan"),
+        qinq_svlan={"id": outer["id"], "vid": 100, "name": "video"},
+    )
+    world = world_of(base, netbox)
+    run(world)
+    assert "c-vlan@bng-1/100 5" in held(base)
+    netbox.drop("ipam/vlans", inner)
+    run(world)
+    assert "c-vlan@bng-1/100 5" not in held(base)
+
+
+def test_gaps_of_a_vlan_group_are_no_values(world: World) -> None:
+    group = world.there.all("ipam/vlan-groups")[0]
+    if world.there.kind == "netbox":
+        group["vid_ranges"] = [[100, 199], [300, 399]]
+    else:
+        group["range"] = "100-199,300-399"
+    run(world)
+    with world.base.read() as rx:
+        assert pools.pool(rx, "s-vlan@bng-1").capacity == 200
+
+
+def test_devices_come_with_their_pon_ports(base: Database, there: Any) -> None:
+    netbox = there.kind == "netbox"
+    named = "slug" if netbox else "name"
+    address = {"address": "192.0.2.30/24"}
+    device = there.put(
+        "dcim/devices",
+        name="olt-1",
+        platform={named: "bbf-olt"},
+        role={named: "access-olt"},
+        **({"site": {"slug": "east"}} if netbox else {"location": {"name": "east"}}),
+        **({"primary_ip": address} if netbox else {"primary_ip4": address}),
+        tags=[tag(there, "turnup")],
+    )
+    there.put("dcim/devices", name="server-1", tags=[])
+    for name, type_ in (("gpon-0/1/0", "gpon"), ("gpon-0/1/1", "gpon"), ("mgmt0", "1000base-t")):
+        there.put("dcim/interfaces", name=name, type=likeness.choice(type_), device=device)
+    rules = {"devices": [{"roles": {"access-olt": "olt"}, "credentialRef": "env:OLT"}]}
+    world = world_of(base, there, rules)
+    report = run(world)
+    assert report.counts["ports"] == 2
+    with base.read() as rx:
+        (made,) = registry.devices(rx)
+        assert {port.name for port in registry.ports(rx, "olt-1")} == {"gpon-0/1/0", "gpon-0/1/1"}
+        assert pools.pool(rx, "onu-id@olt-1/gpon-0/1/0").capacity == 254
+    assert (made.role, made.platform, made.site, made.host) == (
+        "olt",
+        "bbf-olt",
+        "east",
+        "192.0.2.30",
+    )
+    assert made.endpoints[0]["protocol"] == "netconf"
+    device["primary_ip" if netbox else "primary_ip4"] = {"address": "192.0.2.31/24"}
+    (finding,) = run(world).findings
+    assert "olt-1 stays as it is here" in finding["message"]
+
+
+def test_a_device_without_address_is_reported(world: World) -> None:
+    world.there.put("dcim/devices", name="olt-2", tags=[tag(world.there, "turnup")], role=None)
+    (finding,) = run(world).findings
+    assert "Device olt-2 has no platform, role, address" in finding["message"]
 
 
 def test_delegated_prefixes_there_are_values_here(world: World) -> None:
