@@ -19,8 +19,10 @@ from inventory.holdings import Allocation, Held, allocations, held_by
 from inventory.ranges import Place
 from inventory.raw import Raw
 from inventory.sets import take_set
+from inventory.shifting import went_with
 from inventory.taking import Wish, take_one, terms_of
 from inventory.types import to_micros
+from inventory.usage import pool_id
 from store import Tx
 
 __all__ = [
@@ -193,19 +195,16 @@ def release_shared(
     """End one user's share; the value is released with the last. Say whether this was the last."""
     raw, now = Raw(tx), to_micros(tx.now)
     owner = _shared_owner(shared_by)
-    held = _shared(raw, kind, scope, owner)
-    if not held:
-        return False
-    ended = raw.run(
-        "UPDATE pool_user SET valid_to = ?, end_order_id = ?, end_item_id = ?, end_layer = ? "
-        'WHERE pool = ? AND shared_by = ? AND "user" = ? AND valid_to IS NULL',
-        now,
-        *names_of(cause),
-        held[0].pool.number,
-        shared_by,
-        user,
-    )
-    if not ended or _users(raw, held[0].pool.number, shared_by):
+    all_held = [one for one in held_by(raw, owner) if one.pool.kind == kind]
+    held = [one for one in all_held if one.pool.scope == scope]
+    if not (held and _leave(raw, held[0].pool.number, shared_by, user, now, cause)):
+        # the pool may have been split since, or the value moved: who shares it has gone with it
+        others = [one.pool.number for one in all_held if one.pool.scope != scope]
+        where = went_with(raw, pool_id(kind, scope), others, shared_by, user)
+        held = [one for one in all_held if one.pool.number == where]
+        if where is None or not _leave(raw, where, shared_by, user, now, cause):
+            return False
+    if _users(raw, held[0].pool.number, shared_by):
         return False
     release_held(raw, held, now, cause, quarantine=quarantine)
     return True
@@ -244,6 +243,20 @@ def _shared_owner(shared_by: str) -> str:
 def _shared(raw: Raw, kind: str, scope: str, owner: str) -> list[Held]:
     """Return the shared value, if any, locked: nobody can release it as its last user meanwhile."""
     return [h for h in held_by(raw, owner) if (h.pool.kind, h.pool.scope) == (kind, scope)]
+
+
+def _leave(raw: Raw, pool: int, shared_by: str, user: str, now: int, cause: Cause | None) -> bool:
+    """End one user's share; say whether it had one."""
+    ended = raw.run(
+        "UPDATE pool_user SET valid_to = ?, end_order_id = ?, end_item_id = ?, end_layer = ? "
+        'WHERE pool = ? AND shared_by = ? AND "user" = ? AND valid_to IS NULL',
+        now,
+        *names_of(cause),
+        pool,
+        shared_by,
+        user,
+    )
+    return ended > 0
 
 
 def _users(raw: Raw, pool: int, shared_by: str) -> int:
