@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inventory import blocks, journal
+from inventory import blocks
 from inventory.errors import (
     InvalidPrefix,
     InvalidRange,
@@ -193,7 +193,6 @@ def give_back(tx: Tx, pool_number: int) -> None:
         owner,
         parent.number,
     )
-    journal.note(tx, parent.number, "returned", child=row[0])
     for run in runs:
         for shelf, first, last in _pieces(raw, parent.number, run):
             _free(raw, shelf, (first, last), until or 0, owner if until else None)
