@@ -9,19 +9,20 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import func, select
 
-from inventory.connectivity import EDGE_ROLE, Hop, Reach, hops_to, route_to_edge
+from inventory.connectivity import EDGE_ROLE, Hop, Reach, hops_to, routes_to_edge
 from inventory.kinds import kinds
 from inventory.placement import Candidate, Turned
-from inventory.raw import Raw
+from inventory.raw import Raw, marks
 from inventory.registry import Device
 from inventory.registry import devices as devices_of_role
 from inventory.registry import named as devices_named
 from inventory.relations import chunks
-from inventory.tables import allocation, footprint, instance, node, pool
+from inventory.tables import footprint, instance, node
+from inventory.types import to_micros
 from inventory.usage import free_of
 from store import Rx, Tx
 
@@ -37,35 +38,37 @@ Routes = Mapping[str, tuple[Hop, ...]]
 """Device → its way to the edge; () where there is none."""
 
 
-def routes_of(rx: Rx, reached: Iterable[Reach]) -> Routes:
-    """Return the ways of these ports' devices to the edge."""
-    return {name: route_to_edge(rx, name) for name in {reach.device for reach in reached}}
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Access ports with what orders do not change: their devices, routes and labels."""
 
+    reached: Sequence[Reach]
+    routes: Routes
+    labels: Mapping[str, Mapping[str, str]]
+    devices: Mapping[str, Device]
+    load: str | None
+    """The characteristic whose sum over the resources on a port is its load."""
 
-def ports(
-    rx: Rx, reached: Sequence[Reach], routes: Routes, load: str | None = None
-) -> list[Candidate]:
-    """Return access ports with all that rules may ask about them.
+    @classmethod
+    def read(cls, rx: Rx, reached: Sequence[Reach], load: str | None = None) -> Self:
+        """Read all about these ports that does not depend on who is on them."""
+        owners = {reach.device for reach in reached}
+        return cls(
+            reached=reached,
+            routes=routes_to_edge(rx, owners),
+            labels=_labels(rx, {name for reach in reached for name in reach.path}),
+            devices={one.name: one for one in devices_named(rx, owners)},
+            load=load,
+        )
 
-    Args:
-        rx: the transaction.
-        reached: the ports, and by which path.
-        routes: the way of each port's device to the edge.
-        load: the characteristic whose sum over the resources on a port is its load.
-
-    """
-    if not reached:
-        return []
-    names = [reach.port for reach in reached]
-    facts = _Facts(
-        rooms=_rooms(rx, names),
-        draining=_draining(rx, names),
-        used=_customers(rx, names),
-        loads=_loads(rx, names, load),
-        labels=_labels(rx, {name for reach in reached for name in reach.path}),
-        devices={one.name: one for one in devices_named(rx, {reach.device for reach in reached})},
-    )
-    return [_port(reach, facts, routes[reach.device]) for reach in reached]
+    def candidates(self, rx: Rx) -> list[Candidate]:
+        """Return the ports as they stand now, with all that rules may ask about them."""
+        names = [reach.port for reach in self.reached]
+        if not names:
+            return []
+        used, draining = _customers(rx, names)
+        facts = _Facts(_rooms(rx, names), draining, used, _loads(rx, names, self.load))
+        return [_port(reach, self, facts) for reach in self.reached]
 
 
 def devices(
@@ -169,12 +172,10 @@ class _Facts:
     draining: Collection[str]
     used: Mapping[str, int]
     loads: Mapping[str, float]
-    labels: Mapping[str, Mapping[str, str]]
-    devices: Mapping[str, Device]
 
 
-def _port(reach: Reach, facts: _Facts, route: tuple[Hop, ...]) -> Candidate:
-    device = facts.devices.get(reach.device)
+def _port(reach: Reach, known: Ports, facts: _Facts) -> Candidate:
+    device = known.devices.get(reach.device)
     one = Candidate(
         name=reach.port,
         device=reach.device,
@@ -184,28 +185,27 @@ def _port(reach: Reach, facts: _Facts, route: tuple[Hop, ...]) -> Candidate:
         used=facts.used.get(reach.port, 0),
         load=facts.loads.get(reach.port, 0),
         path=reach.path,
-        fault=_fault(reach, facts, device, route),
+        fault=_fault(reach, known, facts),
     )
     shown = {
         "id": one.name,
         "name": one.name.partition("/")[2],
         "device": one.device,
         "technology": one.technology,
-        "labels": facts.labels.get(one.name, {}),
+        "labels": known.labels.get(one.name, {}),
         "free": one.free,
         "used": one.used,
         "load": one.load,
-        "splitRatio": _split_ratio(reach.path, facts.labels),
+        "splitRatio": _split_ratio(reach.path, known.labels),
     }
     return replace(one, attributes={"port": shown, "device": _shown(device) if device else {}})
 
 
-def _fault(
-    reach: Reach, facts: _Facts, device: Device | None, route: tuple[Hop, ...]
-) -> Turned | None:
+def _fault(reach: Reach, known: Ports, facts: _Facts) -> Turned | None:
+    device = known.devices.get(reach.device)
     if device is None or device.admin_state != "managed":
         return _unmanaged(reach.device, device)
-    if not route:
+    if not known.routes[reach.device]:
         return Turned("NO_UPLINK", f"{reach.device} has no way to a node of role {EDGE_ROLE}")
     if reach.port not in facts.rooms:
         return Turned("NO_POOL", "has no pools to take ids from")
@@ -277,29 +277,21 @@ def _rooms(rx: Rx, names: list[str]) -> dict[str, int]:
     return rooms
 
 
-def _draining(rx: Rx, names: list[str]) -> set[str]:
-    query = select(pool.c.scope).where(
-        pool.c.kind.in_(_per_port()),
-        pool.c.scope.in_(names),
-        pool.c.removed.is_(None),
-        pool.c.draining == 1,
+def _customers(rx: Rx, names: list[str]) -> tuple[dict[str, int], set[str]]:
+    """Return how many customers each port has, and which ports' pools are being drained."""
+    kinds_ = _per_port()
+    rows = Raw(rx).all(
+        "SELECT p.scope, p.kind, p.draining, CASE WHEN p.kind = ? THEN (SELECT count(*) FROM allocation a "
+        "WHERE a.pool = p.number AND a.valid_to IS NULL AND (a.confirmed_at IS NOT NULL "
+        "OR a.expires_at IS NULL OR a.expires_at > ?)) ELSE 0 END FROM pool p "
+        f"WHERE p.kind IN ({marks(len(kinds_))}) AND p.scope IN ({marks(len(names))}) AND p.removed IS NULL",
+        CUSTOMERS,
+        to_micros(rx.now),
+        *kinds_,
+        *names,
     )
-    return set(rx.execute(query).scalars())
-
-
-def _customers(rx: Rx, names: list[str]) -> dict[str, int]:
-    held = or_(
-        allocation.c.confirmed_at.is_not(None),
-        allocation.c.expires_at.is_(None),
-        allocation.c.expires_at > rx.now,
-    )
-    query = (
-        select(pool.c.scope, func.count().label("used"))
-        .join(allocation, and_(allocation.c.pool == pool.c.number, allocation.c.valid_to.is_(None)))
-        .where(pool.c.kind == CUSTOMERS, pool.c.scope.in_(names), pool.c.removed.is_(None), held)
-        .group_by(pool.c.scope)
-    )
-    return {row.scope: row.used for row in rx.rows(query)}
+    used = {scope: int(count) for scope, kind, _, count in rows if kind == CUSTOMERS}
+    return used, {scope for scope, _, draining, _ in rows if draining}
 
 
 def _labels(rx: Rx, names: Collection[str]) -> dict[str, Mapping[str, str]]:

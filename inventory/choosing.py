@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inventory.candidates import devices, lock_device, lock_port, ports, routes_of
+from inventory.candidates import Ports, devices, lock_device, lock_port
 from inventory.connectivity import Hop, Reach, place_id, reachable, technology_of
 from inventory.errors import NoAccessPath, NoPortFits, PoolExhausted
 from inventory.kinds import kinds
@@ -70,16 +70,16 @@ def choose_port(
     rules = rules or Rules()
     fitting, others = _reached(rx, place, technology)
     foreign = [_foreign(reach, str(technology)) for reach in others]
-    words = f"reachable {technology} port" if technology else PORT.words
-    subject, routes = replace(PORT, words=words), routes_of(rx, fitting)
+    kind = f"reachable {technology} port" if technology else PORT.one
+    subject, known = replace(PORT, one=kind, several=f"{kind}s"), Ports.read(rx, fitting, load)
 
     def look() -> Choice:
-        return choose([*ports(rx, fitting, routes, load), *foreign], rules, subject)
+        return choose([*known.candidates(rx), *foreign], rules, subject)
 
     choice = _held(rx, look, lock_port)
     if choice.chosen is None:
         raise _nothing_left(str(place), technology, choice)
-    return _port_choice(choice.chosen, routes[choice.chosen.device], choice.reason)
+    return _port_choice(choice.chosen, known.routes[choice.chosen.device], choice.reason)
 
 
 def choose_device(
@@ -103,7 +103,9 @@ def choose_device(
     rules = rules or Rules("fill")
     asked = bool(rules.limit or rules.require or rules.prefer)
     counted = asked or rules.policy in {"best-fit", "spread"}
-    subject = Subject("device", f"device of role {role}", "that may be used")
+    subject = Subject(
+        "device", f"device of role {role}", f"devices of role {role}", "that may be used"
+    )
 
     def look() -> Choice:
         found = devices(rx, role, load=load, origin=origin, counted=counted)
@@ -118,17 +120,15 @@ def outgrown(tx: Tx, port: str, load: Load, characteristic: str) -> Turned | Non
     `characteristic` is the one whose sum is a port's load.
     """
     lock_port(tx, port)
-    device = port.partition("/")[0]
-    reach = Reach(port, device, technology_of(tx, port) or "", (port,))
-    (found,) = ports(tx, [reach], {device: ()}, characteristic)
+    reach = Reach(port, port.partition("/")[0], technology_of(tx, port) or "", (port,))
+    (found,) = Ports.read(tx, [reach], characteristic).candidates(tx)
     return fits(replace(found, free=None, fault=None), Rules("fill", load=load))
 
 
 def qualify(rx: Rx, place: str) -> list[dict[str, Any]]:
     """Return what a place can have: per technology the ports that could serve it and their free values."""
     found: dict[str, list[Candidate]] = {}
-    reached = reachable(rx, place)
-    for one in ports(rx, reached, routes_of(rx, reached)):
+    for one in Ports.read(rx, reachable(rx, place)).candidates(rx):
         found.setdefault(str(one.technology), []).append(one)
     usable = {
         technology: [one.free or 0 for one in ports_ if one.fault is None and one.free]
@@ -158,13 +158,13 @@ def _held(rx: Rx, look: Callable[[], Choice], lock: Callable[[Tx, str], bool] | 
 
 def _reached(rx: Rx, place: str | None, technology: str | None) -> tuple[list[Reach], list[Reach]]:
     """Return the ports that reach a place: those of the technology, and the others."""
-    if place is None or place_id(rx, place) is None:
+    reached = [] if place is None else reachable(rx, place)
+    if place is None or (not reached and place_id(rx, place) is None):
         raise NoAccessPath(
             f"Place {place!r} is not known to the connectivity graph; import the topology that has it, "
             "or correct the place of the order.",
             details={"place": place},
         )
-    reached = reachable(rx, place)
     fitting = [reach for reach in reached if technology in {None, reach.technology}]
     if not fitting:
         raise _no_fibre(place, technology, reached)

@@ -124,14 +124,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is chosen, in words: `port`, `reachable GPON port`, `with room`."""
+    """What is chosen, in words: `port`, `reachable GPON port`, `reachable GPON ports`, `with room`."""
 
     noun: str
-    words: str
+    one: str
+    several: str
     usable: str
 
 
-PORT = Subject("port", "reachable port", "with room")
+PORT = Subject("port", "reachable port", "reachable ports", "with room")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,11 @@ def _rooms(one: Candidate, rules: Rules) -> list[tuple[float, str, Turned]]:
 def _by_ids(one: Candidate) -> tuple[float, str, Turned] | None:
     if one.free is None:
         return None
-    return one.free, f"{one.free} free ids", Turned("FULL", "full: no free ids")
+    return (
+        one.free,
+        f"{one.free} free id{'' if one.free == 1 else 's'}",
+        Turned("FULL", "full: no free ids"),
+    )
 
 
 def _by_limit(one: Candidate, rules: Rules) -> tuple[float, str, Turned] | None:
@@ -273,19 +278,21 @@ def _measure(judged: _Judged, policy: Policy) -> float:
 
 def _because(best: _Judged, usable: Sequence[_Judged], rules: Rules, subject: Subject) -> str:
     if len(usable) == 1:
-        return f"the only {subject.words} {subject.usable} ({_told(best, rules)})"
+        return f"the only {subject.one} {subject.usable} ({_told(best, rules)})"
     equals = [one for one in usable if one.unmet == best.unmet]
     met = [w.text for w, missed in zip(rules.preferences, best.unmet, strict=True) if not missed]
     preferred = f"preferred: {', '.join(met)}; " if met and len(equals) < len(usable) else ""
     if preferred and len(equals) == 1:
-        return f"{preferred}the only one such of {len(usable)} {subject.words}s {subject.usable}"
+        return f"{preferred}the only one such of {len(usable)} {subject.several} {subject.usable}"
     return (
-        f"{preferred}{_best_word(best, rules)} of {len(equals)} {subject.words}s {subject.usable}"
+        f"{preferred}{_best_word(best, rules)} of {len(equals)} {subject.several} {subject.usable}"
     )
 
 
 def _told(judged: _Judged, rules: Rules) -> str:
-    return f"{judged.one.hops} hops" if rules.policy == "nearest" else judged.size
+    if rules.policy != "nearest":
+        return judged.size
+    return "no way known" if judged.one.hops is None else f"{judged.one.hops} hops"
 
 
 def _best_word(best: _Judged, rules: Rules) -> str:
@@ -293,7 +300,11 @@ def _best_word(best: _Judged, rules: Rules) -> str:
         case "fill":
             return f"first in order ({best.size})"
         case "nearest":
-            return "no hops known" if best.one.hops is None else f"fewest hops ({best.one.hops})"
+            return (
+                "first in order (no way known)"
+                if best.one.hops is None
+                else f"fewest hops ({best.one.hops})"
+            )
         case "spread" if math.isinf(best.room):
             return f"fewest in use ({best.one.used})"
         case policy:
