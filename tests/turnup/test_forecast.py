@@ -109,7 +109,7 @@ def test_a_port_is_chosen_later_so_all_that_reach_the_place_share_the_order(serv
 
 
 def test_an_order_begins_when_it_was_asked_to_and_leaves_the_book(server: Server) -> None:
-    begin = datetime.now(UTC) + timedelta(seconds=1.5)
+    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2.5)
     order = book(server, begin)
     assert look(server)["booked"]["takes"] == 1
     assert server.follow(order)["state"] == "completed"
