@@ -36,11 +36,6 @@ def documents(rx: Rx) -> Mapping[str, Document]:
     return {row.name: row.document for row in rx.rows(select(table.c.name, table.c.document))}
 
 
-def names(rx: Rx) -> frozenset[str]:
-    """Return the names of all declared kinds."""
-    return frozenset(rx.execute(select(table.c.name)).scalars())
-
-
 def store(tx: Tx, kind: Kind) -> None:
     """Keep a declaration. Raises KindConflict while pools of the kind exist that were made under another."""
     lock(tx, kind.name)

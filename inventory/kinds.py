@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 _declared: dict[str, Kind] = {}
+_met: dict[str, Kind] = {}
+"""Kinds met in writing transactions: to render the values of pools made there; a rollback may undo them."""
 
 
 def kind(name: str, rx: Rx | None = None) -> Kind:
@@ -55,7 +57,7 @@ def kind(name: str, rx: Rx | None = None) -> Kind:
         return own
     found = _declared.get(name) if rx is None else _stored(rx, name)
     if found is None:
-        names = ", ".join(sorted(kinds() if rx is None else {*own_kinds(), *declared.names(rx)}))
+        names = ", ".join(sorted(kinds() if rx is None else load(rx)))
         raise KindUnknown(
             f"No pool kind {name!r}; use one of {names}, or declare it.", details={"kind": name}
         )
@@ -102,16 +104,15 @@ def declare(tx: Tx, document: Mapping[str, Any]) -> Kind:
     found = check(document)
     if found.name not in own_kinds():
         declared.store(tx, found)
-        tx.after_commit(lambda: _declared.update({found.name: found}))
+        _keep(tx, {found.name: found})
     return found
 
 
 def load(rx: Rx) -> Mapping[str, Kind]:
     """Read all declared kinds from the table (at start); return all kinds by name."""
     found = {name: read(name, words) for name, words in declared.documents(rx).items()}
-    _declared.clear()
-    _declared.update(found)
-    return kinds()
+    _keep(rx, found)
+    return {**own_kinds(), **found}
 
 
 def technology(name: str) -> str:
@@ -128,7 +129,7 @@ def render(kind_name: str, params: Mapping[str, Any], value: int) -> str:
         value: integer of 64 bits, see `renderings`.
 
     """
-    return kind(kind_name).form.render(params, value)
+    return _known(kind_name).form.render(params, value)
 
 
 def parse(kind_name: str, params: Mapping[str, Any], text: str) -> int:
@@ -137,7 +138,7 @@ def parse(kind_name: str, params: Mapping[str, Any], text: str) -> int:
     What is well written but lies outside the pool's prefix, administrator or names gives a value that no pool has.
     """
     try:
-        return kind(kind_name).form.parse(params, text)
+        return _known(kind_name).form.parse(params, text)
     except ValueError as error:
         raise ValueInvalid(
             f"{text!r} is no value of kind {kind_name}: {error}.",
@@ -160,18 +161,34 @@ def number(kind_name: str, params: Mapping[str, Any], value: int | str) -> int:
 
 def plain(kind_name: str, params: Mapping[str, Any], value: int) -> int | str:
     """Return a value as characteristics of resources carry it: VLANs and ids as numbers, the rest as text."""
-    return value if kind(kind_name).is_number else render(kind_name, params, value)
+    return value if _known(kind_name).is_number else render(kind_name, params, value)
+
+
+def _known(name: str) -> Kind:
+    found = own_kinds().get(name) or _met.get(name) or _declared.get(name)
+    return kind(name) if found is None else found
 
 
 def _stored(rx: Rx, name: str) -> Kind | None:
     words = declared.document(rx, name)
-    known = _declared.get(name)
     if words is None:
-        _declared.pop(name, None)
         return None
-    if known is None or known.document != words:
-        known = _declared[name] = read(name, words)
-    return known
+    known = _declared.get(name)
+    if known is not None and known.document == words:
+        # another declaration may have been met in a transaction that was rolled back
+        _met.pop(name, None)
+        return known
+    found = read(name, words)
+    _keep(rx, {name: found})
+    return found
+
+
+def _keep(rx: Rx, found: Mapping[str, Kind]) -> None:
+    if isinstance(rx, Tx):
+        _met.update(found)
+        rx.after_commit(lambda: _declared.update(found))
+    else:
+        _declared.update(found)
 
 
 def _words(document: Mapping[str, Any]) -> tuple[str, Document]:

@@ -36,9 +36,11 @@ TRUNK: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
     """Let each test begin in a process that knows Turnup's own kinds only."""
-    kinds._declared.clear()
+    for known in (kinds._declared, kinds._met):
+        known.clear()
     yield
-    kinds._declared.clear()
+    for known in (kinds._declared, kinds._met):
+        known.clear()
 
 
 def declare(base: Database, document: Mapping[str, Any]) -> kinds.Kind:
@@ -127,6 +129,17 @@ def test_a_rolled_back_declaration_is_not_known(base: Database) -> None:
         pools.create_pool(tx, "trunk-id", "north")
     with pytest.raises(KindUnknown):
         kinds.kind("trunk-id")
+
+
+def test_a_rolled_back_change_is_forgotten(base: Database) -> None:
+    declare(base, TRUNK)
+    with base.dry_run() as tx:
+        kinds.declare(tx, TRUNK | {"before": "T"})
+        pools.create_pool(tx, "trunk-id", "north")
+        assert allocator.take(tx, kind="trunk-id", scope="north", owner="o")[0].text == "T0001"
+    with base.write() as tx:
+        pools.create_pool(tx, "trunk-id", "north")
+        assert allocator.take(tx, kind="trunk-id", scope="north", owner="o")[0].text == "TR-0001"
 
 
 def test_what_another_process_declared_is_found(base: Database) -> None:
