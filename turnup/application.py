@@ -13,6 +13,7 @@ from catalog.repository import Catalogs
 from com.handlers import ComParts
 from com.service import Com
 from inventory import devices as registry
+from inventory import kinds
 from inventory.devices import Device
 from orders.executor import EmbeddedExecutor, Runner
 from orders.ledger import Ledger
@@ -27,6 +28,7 @@ from tmf.events import Events
 from tmf.hub import Hub
 from tmf.ports import ResourceOrdering, ServiceOrdering
 from turnup.catalogs import import_folders
+from turnup.exchange import Exchange
 from turnup.maintenance import Maintenance
 from turnup.migrate import reaching, upgrade
 from turnup.settings import Settings
@@ -75,6 +77,7 @@ class Application:
         upgrade(settings.database_url)
         with self.database.write() as tx:
             claim_environment(tx, settings.environment)
+            kinds.load(tx)
         import_folders(self.database, settings.catalogs)
         self.catalogs = Catalogs(self.database)
         self.events = Events(self.database)
@@ -90,6 +93,7 @@ class Application:
         )
         self._runner = Runner(self.database, self.ledger)
         self._maintenance = Maintenance(self.database)
+        self.exchange = Exchange(self.database, credentials, self._imported)
 
     def _layers(self) -> None:
         shared = self.database, self.ledger, self.catalogs
@@ -108,9 +112,11 @@ class Application:
         self.deliverer.start()
         self.executor.start(self._runner.run_one)
         self._maintenance.start()
+        self.exchange.start()
 
     def stop(self) -> None:
         """Let what runs finish, then close everything."""
+        self.exchange.stop()
         self._maintenance.stop()
         self.executor.stop()
         self.deliverer.stop()
@@ -122,6 +128,12 @@ class Application:
     def chained(self) -> bool:
         """Return whether all three layers are in this process, so that its order book is the whole one."""
         return self._below.som is None and self._below.rom is None
+
+    def _imported(self) -> None:
+        """Keep what devices have that an import brought."""
+        from turnup.importing import import_bases
+
+        import_bases(self)
 
     def has_endpoint(self, protocol: str) -> bool:
         """Tell whether any device of the registry is reached by a protocol."""

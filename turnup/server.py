@@ -34,7 +34,17 @@ from turnup.catalogs import import_folders
 from turnup.data import find_file
 from turnup.errors import PortInUse
 from turnup.forecast import Forecaster
-from turnup.http import devices, forecast, health, insight, instances, listeners, pools, work
+from turnup.http import (
+    devices,
+    forecast,
+    health,
+    insight,
+    instances,
+    listeners,
+    pools,
+    sources,
+    work,
+)
 from turnup.http import lab as lab_http
 from turnup.http.strict import EncodedNames
 from turnup.importing import Importer, import_bases
@@ -173,6 +183,7 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
     http.include_router(instances.router(application.database))
     http.include_router(insight.router(application.database, layers, tracer))
     http.include_router(listeners.router(application.database, application.com, application.som))
+    http.include_router(sources.router(application.database, application.exchange))
     http.include_router(health.router(application))
     http.include_router(_catalog_router(application))
     if running:

@@ -8,7 +8,7 @@ SOURCE_CONFLICT.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
@@ -60,13 +60,22 @@ class PushReport:
 
 
 def push(
-    database: Database, source: Source, port: SourceOfTruth, *, budget_s: float = BUDGET_S
+    database: Database,
+    source: Source,
+    port: SourceOfTruth,
+    *,
+    budget_s: float = BUDGET_S,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> PushReport:
-    """Write what is due, for at most `budget_s` seconds. A source that cannot be reached ends the round, no error."""
+    """Write what is due, for at most `budget_s` seconds or until `stopping`.
+
+    A source that cannot be reached ends the round, it is no error: what is left waits.
+    """
     report = PushReport(source.name)
     if source.rules.write_back.enabled:
         refresh(database, source)
-        _Round(database, source, port, report, time.monotonic() + budget_s).run()
+        end = time.monotonic() + budget_s
+        _Round(database, source, port, report).run(lambda: stopping() or time.monotonic() >= end)
     with database.read() as rx:
         report.left = dict(changes.count(rx, source.name))
     return report
@@ -101,17 +110,16 @@ class _Round:
         source: Source,
         port: SourceOfTruth,
         report: PushReport,
-        end: float,
     ) -> None:
         self._database, self._source, self._port = database, source, port
-        self._report, self._end = report, end
+        self._report = report
         self._places: dict[int, _Place] = {}
         self._failed = 0
 
-    def run(self) -> None:
+    def run(self, is_over: Callable[[], bool]) -> None:
         while batch := self._due():
             for change in batch:
-                if time.monotonic() >= self._end:
+                if is_over():
                     self._report.stopped = "time is up"
                     return
                 self._one(change)

@@ -18,6 +18,7 @@ from turnup.cli import (
     order,
     pool,
     serve,
+    source,
     work,
 )
 
@@ -37,6 +38,7 @@ app.add_typer(catalog.app, name="catalog")
 pool.app.command("forecast")(forecast.forecast)
 app.add_typer(pool.app, name="pool")
 app.add_typer(device.app, name="device")
+app.add_typer(source.app, name="source")
 app.add_typer(work.batch, name="batch")
 app.add_typer(work.fallout, name="fallout")
 app.add_typer(work.task, name="task")
