@@ -13,9 +13,13 @@ from catalog.model import ResourceSpec
 
 
 def check_resources(
-    known: Known, features: Mapping[str, AbstractSet[str]] | None = None
+    known: Known,
+    features: Mapping[str, AbstractSet[str]] | None = None,
+    pool_kinds: AbstractSet[str] | None = None,
 ) -> Iterator[Finding]:
     """Yield the findings of all resource specifications."""
+    declared = {kind.name for kind in known.data.pool_kinds}
+    takeable = None if pool_kinds is None else declared | pool_kinds
     available = None if features is None else set().union(*features.values())
     for where, spec in known.resources():
         names = _names(known, spec)
@@ -27,6 +31,8 @@ def check_resources(
         yield from _reversible(where, spec)
         if available is not None:
             yield from _features(where, spec, available)
+        if takeable is not None:
+            yield from _kinds(where, spec, takeable)
     yield from _inputs(known)
     yield from _cycle(known)
 
@@ -96,6 +102,17 @@ def _features(where: str, spec: ResourceSpec, available: AbstractSet[str]) -> It
                 "FEATURE_UNKNOWN",
                 where,
                 f"no platform has a feature {entry.feature!r} (there are {', '.join(sorted(available))})",
+            )
+
+
+def _kinds(where: str, spec: ResourceSpec, takeable: AbstractSet[str]) -> Iterator[Finding]:
+    for rule in spec.assign:
+        if rule.take is not None and rule.take not in takeable:
+            yield Finding(
+                "KIND_UNKNOWN",
+                where,
+                f"{rule.as_} takes {rule.take!r}, which is no kind of pool "
+                f"({', '.join(sorted(takeable))}); declare it under poolKind",
             )
 
 

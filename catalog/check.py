@@ -16,12 +16,17 @@ __all__ = ["Finding", "check"]
 Features = Mapping[str, AbstractSet[str]]
 
 
-def check(data: CatalogData, features: Features | None = None) -> list[Finding]:
+def check(
+    data: CatalogData,
+    features: Features | None = None,
+    pool_kinds: AbstractSet[str] | None = None,
+) -> list[Finding]:
     """Return what is wrong, by place; an empty list means that every product can be decomposed.
 
     Args:
         data: all entities; what is not launched is checked too.
         features: what each platform can configure; None leaves that out.
+        pool_kinds: the kinds of pools that the inventory has, beside those the data declares; None leaves that out.
 
     """
     known = Known(data)
@@ -32,7 +37,7 @@ def check(data: CatalogData, features: Features | None = None) -> list[Finding]:
         *_orphans(known),
         *_rules.check_rules(known),
         *_lines.check_lines(known),
-        *_resources.check_resources(known, features),
+        *_resources.check_resources(known, features, pool_kinds),
     }
     return sorted(found, key=lambda f: (f.where, f.code, f.message))
 

@@ -17,6 +17,8 @@ Kind = Literal[
     "resourceSpecification",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+POOL_KIND = "poolKind"
+"""Top-level key of declared kinds of pools, beside those of TM Forum's entities."""
 _MODELS: Mapping[Kind, type[Offering | Price | ProductSpec | ServiceSpec | ResourceSpec]] = {
     "productOffering": Offering,
     "productOfferingPrice": Price,
@@ -52,16 +54,33 @@ class Entry:
         return f"{self.source}: {self.kind} {self.id}" if self.source else f"{self.kind} {self.id}"
 
 
+@dataclass(frozen=True)
+class PoolKind:
+    """A kind of pool that the catalog declares, and the file it was read from; the inventory knows its words."""
+
+    name: str
+    document: Mapping[str, Any]
+    source: str = ""
+
+    @property
+    def where(self) -> str:
+        """Return where a person finds it."""
+        return (
+            f"{self.source}: {POOL_KIND} {self.name}" if self.source else f"{POOL_KIND} {self.name}"
+        )
+
+
 def version_key(version: str) -> tuple[int, ...]:
     """Return what versions sort by: 1.10 is newer than 1.9."""
     return tuple(int(part) for part in version.split("."))
 
 
 class CatalogData:
-    """All versions of all entities."""
+    """All versions of all entities, and the kinds of pools that files declare."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry] = (), pool_kinds: Iterable[PoolKind] = ()) -> None:
         self.entries: tuple[Entry, ...] = tuple(entries)
+        self.pool_kinds: tuple[PoolKind, ...] = tuple(pool_kinds)
 
     def of_kind(self, kind: Kind) -> Iterator[Entry]:
         """Yield the entries of a kind by id, older versions first."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from catalog.data import KINDS, CatalogData, Entry, Kind, model_of
+from catalog.data import KINDS, POOL_KIND, CatalogData, Entry, Kind, PoolKind, model_of
 from catalog.errors import CatalogInvalid
 
 _ANY = """id href name description version lifecycleStatus lastUpdate validFor attachment relatedParty isBundle
@@ -63,19 +64,18 @@ def load(folders: Iterable[Path]) -> CatalogData:
         CatalogInvalid: with every finding of every file.
 
     """
-    entries: list[Entry] = []
-    problems: list[str] = []
+    found = _Found()
     for folder in folders:
-        for path in _files(folder, problems):
-            _read(path, path.relative_to(folder.parent).as_posix(), entries, problems)
-    problems += _twice(entries)
+        for path in _files(folder, found.problems):
+            _read(path, path.relative_to(folder.parent).as_posix(), found)
+    problems = [*found.problems, *_twice(found.entries), *_differing(found.pool_kinds)]
     if problems:
         shown = "\n".join(f"  {problem}" for problem in problems)
         raise CatalogInvalid(
             f"The product data has {len(problems)} errors; correct them:\n{shown}",
             details={"problems": problems},
         )
-    return CatalogData(entries)
+    return CatalogData(found.entries, found.pool_kinds)
 
 
 def _files(folder: Path, problems: list[str]) -> list[Path]:
@@ -86,24 +86,48 @@ def _files(folder: Path, problems: list[str]) -> list[Path]:
     return sorted(path for path in folder.rglob("*.y*ml") if path.suffix in {".yaml", ".yml"})
 
 
-def _read(path: Path, name: str, entries: list[Entry], problems: list[str]) -> None:
+@dataclass(slots=True)
+class _Found:
+    entries: list[Entry] = field(default_factory=list)
+    pool_kinds: list[PoolKind] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+_TOP = ", ".join((*KINDS, POOL_KIND))
+
+
+def _read(path: Path, name: str, found: _Found) -> None:
     try:
         document = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problems.append(f"{name}: {' '.join(str(error).split())}")
+        found.problems.append(f"{name}: {' '.join(str(error).split())}")
         return
     if not isinstance(document, Mapping):
-        problems.append(f"{name}: holds no mapping of kinds ({', '.join(KINDS)})")
+        found.problems.append(f"{name}: holds no mapping of kinds ({_TOP})")
         return
     for kind, entities in document.items():
-        if kind not in KINDS or not isinstance(entities, list):
-            problems.append(f"{name}: {kind}: is no list of a known kind ({', '.join(KINDS)})")
-            continue
-        for number, body in enumerate(entities):
-            found = list(_problems(kind, body))
-            problems += [f"{name}: {_label(kind, number, body)}{problem}" for problem in found]
-            if not found:
-                entries.append(Entry(kind, body["id"], body["version"], body, name))
+        if (kind not in KINDS and kind != POOL_KIND) or not isinstance(entities, list):
+            found.problems.append(f"{name}: {kind}: is no list of a known kind ({_TOP})")
+        elif kind == POOL_KIND:
+            _read_pool_kinds(entities, name, found)
+        else:
+            _read_entities(kind, entities, name, found)
+
+
+def _read_entities(kind: Kind, entities: Sequence[Any], name: str, found: _Found) -> None:
+    for number, body in enumerate(entities):
+        problems = list(_problems(kind, body))
+        found.problems += [f"{name}: {_label(kind, number, body)}{problem}" for problem in problems]
+        if not problems:
+            found.entries.append(Entry(kind, body["id"], body["version"], body, name))
+
+
+def _read_pool_kinds(declared: Sequence[Any], name: str, found: _Found) -> None:
+    for number, body in enumerate(declared):
+        if isinstance(body, Mapping) and isinstance(body.get("name"), str):
+            found.pool_kinds.append(PoolKind(body["name"], body, name))
+        else:
+            found.problems.append(f"{name}: {POOL_KIND}[{number}].name: is missing")
 
 
 def _problems(kind: Kind, body: Any) -> Iterator[str]:
@@ -145,3 +169,12 @@ def _twice(entries: Sequence[Entry]) -> list[str]:
         if known is not entry:
             problems.append(f"{entry.where}: version {entry.version} is also in {known.source}")
     return problems
+
+
+def _differing(declared: Sequence[PoolKind]) -> list[str]:
+    first: dict[str, PoolKind] = {}
+    return [
+        f"{kind.where}: is declared with other content in {first[kind.name].source}"
+        for kind in declared
+        if first.setdefault(kind.name, kind).document != kind.document
+    ]

@@ -18,6 +18,7 @@ from inventory import allocator
 from inventory.allocator import Allocation
 from inventory.errors import PoolDraining, PoolExhausted
 from inventory.instances import Cause
+from inventory.kinds import plain
 from rom.context import bound, context
 from rom.decompose import assignment_order, contributions, groups, restoring, undo
 from rom.errors import RoleMissing
@@ -191,7 +192,7 @@ class Assigner:
                 reason=_why(rule, work, where),
             )
         work.held[rule.as_] = _held(taken, shared)
-        work.values[rule.as_] = taken.value if taken.text == str(taken.value) else taken.text
+        work.values[rule.as_] = plain(taken.kind, taken.params, taken.value)
 
     def _port(self, rule: Assign, work: _Work, scope: Mapping[str, Any]) -> None:
         assert work.leading is not None
@@ -209,6 +210,7 @@ class Assigner:
 
     def _device(self, rule: Assign, work: _Work, scope: Mapping[str, Any]) -> None:
         if work.values[rule.as_]:
+            self._placing.stays(rule, work.item, str(work.values[rule.as_]), scope)
             return
         choice = self._placing.device(rule, work.item, scope)
         assert choice.chosen is not None
