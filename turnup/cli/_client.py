@@ -51,7 +51,13 @@ class Client:
 
     def get(self, path: str, **params: Any) -> Json:
         """GET and return the JSON answer."""
-        return self._call("GET", path, params={k: v for k, v in params.items() if v is not None})
+        return self._call("GET", path, params=_given(params))
+
+    def page(self, path: str, **params: Any) -> tuple[Json, int]:
+        """GET one page of a list; return it and how many entries there are altogether."""
+        answer = self._send("GET", path, params=_given(params))
+        shown = _json(answer)
+        return shown, int(answer.headers.get("X-Total-Count", len(shown)))
 
     def find(self, path: str, **params: Any) -> Json | None:
         """GET and return the JSON answer, or None when there is no such thing."""
@@ -72,9 +78,12 @@ class Client:
 
     def delete(self, path: str, **params: Any) -> None:
         """DELETE."""
-        self._call("DELETE", path, params={k: v for k, v in params.items() if v is not None})
+        self._call("DELETE", path, params=_given(params))
 
     def _call(self, method: str, path: str, **arguments: Any) -> Json:
+        return _json(self._send(method, path, **arguments))
+
+    def _send(self, method: str, path: str, **arguments: Any) -> Any:
         import httpx
 
         try:
@@ -89,12 +98,16 @@ class Client:
             ) from error
         if answer.status_code >= HTTP_ERRORS:
             raise _refused(answer)
-        return _json(answer)
+        return answer
 
 
 def segment(name: str) -> str:
-    """Return a name as one segment of a path, slashes encoded."""
-    return quote(name, safe="")
+    """Return a name as one segment of a path, slashes encoded, and dots that would lead elsewhere."""
+    return name.replace(".", "%2E") if name in {".", ".."} else quote(name, safe="@:")
+
+
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _json(answer: Any) -> Json:
