@@ -358,4 +358,4 @@ def test_refusals_over_http(server: Server) -> None:
     answer = server.http.post("/turnup/v1/lab/plugs/bng-1")
     assert (answer.status_code, answer.json()["code"]) == (400, "NODE_NOT_PLUGGABLE")
     answer = server.http.get("/turnup/v1/devices/bng-1/config", params={"at": "yesterday"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_INPUT")
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_QUERY")
