@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from inventory.connectivity import EDGE_ROLE, Hop, Reach, hops_to, routes_to_edge
 from inventory.kinds import kinds
@@ -29,6 +29,8 @@ from store import Rx, Tx
 CUSTOMERS = "onu-id"
 """The kind of pool whose taken values count a port's customers, and whose row is locked while one is added."""
 SPLIT_RATIO = "split-ratio"
+PROMISED = "promised"
+"""What a resource will take when an order that is under way is through: kept in its body, counted from now on."""
 _RATIO = re.compile(r"1:(\d+)")
 _STANDS = (footprint.c.valid_to.is_(None), footprint.c.line.is_not(None))
 """What customers' resources stand on now; what has ended stands nowhere."""
@@ -304,7 +306,9 @@ def _labels(rx: Rx, names: Collection[str]) -> dict[str, Mapping[str, str]]:
 def _loads(rx: Rx, names: list[str], load: str | None) -> dict[str, float]:
     if load is None:
         return {}
-    value = instance.c.characteristics[load].as_float()
+    present = func.coalesce(instance.c.characteristics[load].as_float(), 0)
+    promised = instance.c.body[(PROMISED, load)].as_float()
+    value = case((promised > present, promised), else_=present)
     query = select(footprint.c.node, func.sum(value).label("load")).group_by(footprint.c.node)
     query = query.join(instance, instance.c.id == footprint.c.instance)
     query = query.where(footprint.c.node.in_(names), *_STANDS, instance.c.valid_to.is_(None))

@@ -15,6 +15,7 @@ from inventory.connectivity import Hop, Reach, place_id, reachable, technology_o
 from inventory.errors import NoAccessPath, NoPortFits, PoolExhausted
 from inventory.kinds import kinds
 from inventory.placement import PORT, Candidate, Choice, Load, Rules, Subject, Turned, choose, fits
+from inventory.registry import get
 from inventory.usage import pool_id
 from store import Rx, Tx
 
@@ -114,15 +115,30 @@ def choose_device(
     return _held(rx, look, lock_device if rules.limit or rules.load else None)
 
 
-def outgrown(tx: Tx, port: str, load: Load, characteristic: str) -> Turned | None:
-    """Say why a port cannot carry `load.demand` more of a customer that it has already, or None.
+def outgrown(tx: Tx, name: str, load: Load, characteristic: str) -> Turned | None:
+    """Say why a port or device cannot carry `load.demand` more of a customer that it has already, or None.
 
-    `characteristic` is the one whose sum is a port's load.
+    Args:
+        tx: the transaction; nobody else may fill it up until it ends.
+        name: `device/port`, or a device.
+        load: how much more, and the ceiling.
+        characteristic: the one whose sum is the load.
+
     """
-    lock_port(tx, port)
-    reach = Reach(port, port.partition("/")[0], technology_of(tx, port) or "", (port,))
-    (found,) = Ports.read(tx, [reach], characteristic).candidates(tx)
-    return fits(replace(found, free=None, fault=None), Rules("fill", load=load))
+    return fits(_loaded(tx, name, characteristic), Rules("fill", load=load))
+
+
+def _loaded(tx: Tx, name: str, characteristic: str) -> Candidate:
+    device, _, port = name.partition("/")
+    if not port:
+        lock_device(tx, name)
+        role = get(tx, name).role
+        found = next(d for d in devices(tx, role, load=characteristic) if d.name == name)
+    else:
+        lock_port(tx, name)
+        reach = Reach(name, device, technology_of(tx, name) or "", (name,))
+        (found,) = Ports.read(tx, [reach], characteristic).candidates(tx)
+    return replace(found, free=None, fault=None)
 
 
 def qualify(rx: Rx, place: str) -> list[dict[str, Any]]:

@@ -95,6 +95,8 @@ class Assign:
         item = assigned.item
         if item.action is Action.ADD:
             resources.reserve(tx, assigned, order.id)
+        elif item.action is Action.MODIFY:
+            resources.promise(tx, assigned, order.id)
         shown = dict(item.body or {})
         shown["resource"] = {
             **shown["resource"],

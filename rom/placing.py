@@ -80,19 +80,19 @@ class Placing:
             raise _no_device(str(rule.role), choice)
         return choice
 
-    def stays(self, rule: Assign, item: ResourceItem, port: str, scope: Values) -> None:
-        """Make sure that a port carries what its customer takes from now on. Raises NoPortFits."""
+    def stays(self, rule: Assign, item: ResourceItem, where: str, scope: Values) -> None:
+        """Make sure that a port or device carries what its customer takes from now on. Raises NoPortFits."""
         name = _load_name(rule)
         more = _demand(scope["self"], name) - _demand(item.before, name)
         if name is None or more <= 0:
             return
         load = self._load(rule, scope, more)
-        turned = choosing.outgrown(self._tx, port, load, name) if load else None
+        turned = choosing.outgrown(self._tx, where, load, name) if load else None
         if turned is not None:
             raise NoPortFits(
-                f"Port {port} cannot carry {more:g} more {name} for item {item.id} ({turned.why}); "
-                "order less, or move the line to another port.",
-                details={"port": port, "code": turned.code, "why": turned.why},
+                f"{where} cannot carry {more:g} more {name} for item {item.id} ({turned.why}); "
+                "order less, or move the line elsewhere.",
+                details={"node": where, "code": turned.code, "why": turned.why},
             )
 
     def _rules(
@@ -184,6 +184,13 @@ def leading(rules: Collection[Assign]) -> Assign | None:
     """Return the rule that says how a resource's port is chosen: the first that says anything, else the first."""
     ports = [rule for rule in rules if rule.choose == "ponPort"]
     return next((rule for rule in ports if rule.places), ports[0] if ports else None)
+
+
+def promised(item: ResourceItem) -> Json:
+    """Return what a changed resource will take of ports and devices, where that is more than it takes now."""
+    names = {name for rule in item.spec.assign if (name := _load_name(rule))}
+    wanted = {name: _demand(item.after, name) for name in sorted(names)}
+    return {name: value for name, value in wanted.items() if value > _demand(item.before, name)}
 
 
 def _policy(rule: Assign) -> Policy:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from inventory import allocator
+from inventory.candidates import PROMISED
 from inventory.instances import (
     Cause,
     Instance,
@@ -23,6 +24,7 @@ from inventory.lifecycle import Logical, Physical, gone
 from inventory.registry import CONTAINED, busy
 from orders.wire import characteristics, moment
 from rom.assign import Assigned
+from rom.placing import promised
 from rom.states import TMF639
 from store import Rx, Tx
 from store.errors import NotFound
@@ -61,6 +63,15 @@ def reserve(tx: Tx, assigned: Assigned, order_id: str) -> None:
     _realize(tx, instance, cause)
 
 
+def promise(tx: Tx, assigned: Assigned, order_id: str) -> None:
+    """Keep what a resource will take when it is changed, so that nobody else is given the room meanwhile."""
+    more = promised(assigned.item)
+    if more:
+        old = get(tx, assigned.item.resource)
+        body = {**old.body, PROMISED: more}
+        put(tx, replace(old, body=body), _cause(assigned, order_id))
+
+
 def held_by(rx: Rx, resource: str) -> dict[str, Json]:
     """Return what a resource holds: characteristic → allocation."""
     try:
@@ -74,7 +85,8 @@ def commission(tx: Tx, assigned: Assigned, order_id: str) -> None:
     cause = _cause(assigned, order_id)
     item = assigned.item
     old = get(tx, item.resource)
-    body = {**old.body, **_body(assigned), "reasons": _reasons(old, assigned)}
+    kept = {name: value for name, value in old.body.items() if name != PROMISED}
+    body = {**kept, **_body(assigned), "reasons": _reasons(old, assigned)}
     for held in assigned.allocations.values():
         if "sharedBy" not in held:
             allocator.confirm(tx, held["owner"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from inventory.tables import allocation, device, edge, free_range, node, pool, pool_span
 from store import Tx
@@ -111,3 +111,7 @@ def _pools(tx: Tx, olts: int, customers: int) -> None:
     for table, rows in ((pool, pools), (pool_span, spans), (free_range, free), (allocation, taken)):
         if rows:
             tx.execute(insert(table), rows)
+    if tx.dialect == "postgresql":
+        tx.execute(
+            text("SELECT setval(pg_get_serial_sequence('pool', 'number'), max(number)) FROM pool")
+        )

@@ -264,7 +264,7 @@ def test_the_last_place_on_a_device_goes_to_one_order_only(network: Database) ->
             chosen = graph.choose_device(tx, "acs", rules=rules).chosen
             if chosen is not None:
                 line(tx, name, acs=chosen.name)
-            return chosen and chosen.name
+            return chosen.name if chosen else None
 
     with ThreadPoolExecutor(6) as threads:
         got = list(threads.map(run, [f"l{n}" for n in range(6)]))
