@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from inventory import ranges
+from inventory import carving, ranges
 from inventory.cause import NO_CAUSE, Cause
 from inventory.errors import AllocationNotFound, OwnedByOrder
 from inventory.giving import names_of, release_held
@@ -138,9 +138,11 @@ def release_by_api(tx: Tx, pool: str, owner: str) -> tuple[Allocation, ...]:
     Raises:
         AllocationNotFound: ALLOCATION_NOT_FOUND.
         OwnedByOrder: OWNED_BY_ORDER, an order took it; only an order may give it back.
+        PoolInUse: POOL_IN_USE, a pool was carved from it; removing that pool gives it back.
 
     """
     raw = Raw(tx)
+    carving.refuse_child(raw, pool, owner)
     held = [one for one in held_by(raw, owner) if one.pool.id == pool]
     if not held:
         raise AllocationNotFound(

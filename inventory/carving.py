@@ -16,6 +16,7 @@ from inventory.errors import (
     InvalidRange,
     PoolDraining,
     PoolExhausted,
+    PoolInUse,
     PoolNotFound,
     ValueOutsidePool,
     ValueQuarantined,
@@ -196,6 +197,22 @@ def give_back(tx: Tx, pool_number: int) -> None:
     for run in runs:
         for shelf, first, last in _pieces(raw, parent.number, run):
             _free(raw, shelf, (first, last), until or 0, owner if until else None)
+
+
+def refuse_child(raw: Raw, parent: str, owner: str) -> None:
+    """Raise PoolInUse (POOL_IN_USE) when an owner of the parent's values is a pool that was carved from it."""
+    child = owner.removeprefix(owner_of(""))
+    carved = child != owner and raw.one(
+        "SELECT 1 FROM pool c JOIN pool p ON p.number = c.parent "
+        "WHERE c.id = ? AND p.id = ? AND c.removed IS NULL",
+        child,
+        parent,
+    )
+    if carved:
+        raise PoolInUse(
+            f"Pool {child} was carved from {parent}; remove that pool to give its values back.",
+            details={"pool": parent, "pools": [child]},
+        )
 
 
 # -- the parent -------------------------------------------------------------------------------------

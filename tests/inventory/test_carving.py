@@ -16,11 +16,13 @@ from sqlalchemy import func, select, update
 
 from inventory import allocator, carving, extents, journal, pools, tables
 from inventory.errors import (
+    AllocationNotFound,
     InvalidPrefix,
     InvalidRange,
     PoolDraining,
     PoolExhausted,
     PoolExists,
+    PoolInUse,
     PoolNotFound,
     PoolOverlap,
     ValueOutsidePool,
@@ -394,6 +396,17 @@ def test_nothing_happens_when_an_uncarved_pool_gives_back(core: Database) -> Non
         carving.give_back(tx, pools.pool(tx, PARENT).number)
         carving.give_back(tx, 999)
         assert rows(tx) == before
+
+
+def test_what_a_child_was_carved_from_is_no_allocation_to_release(core: Database) -> None:
+    with core.write() as tx:
+        made = carve(tx, "bng-1", prefix="/24")
+        with pytest.raises(PoolInUse, match="remove that pool") as failure:
+            allocator.release_by_api(tx, PARENT, f"pool:{made.id}")
+        assert failure.value.details == {"pool": PARENT, "pools": [made.id]}
+        assert held(tx, made.id) == ["10.0.0.0/24"]
+        with pytest.raises(AllocationNotFound):
+            allocator.release_by_api(tx, PARENT, "pool:nobody")
 
 
 def test_journals_of_parent_and_child(core: Database) -> None:
