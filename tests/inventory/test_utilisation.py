@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from inventory import allocator, pools
+from inventory import allocator, pools, reshape
 from inventory.errors import PoolNotFound
 from inventory.runout import (
     Booked,
@@ -383,3 +383,18 @@ def test_roll_up_adds_pools_together(base: Database) -> None:
 def test_bounds(base: Database, outlook: Outlook) -> None:
     with base.read() as rx, pytest.raises(InvalidInput):
         forecasts(rx, {}, outlook=outlook)
+
+
+def test_reserved_bands_are_left_out_and_a_drained_pool_is_no_alarm(base: Database) -> None:
+    with base.write() as tx:
+        pools.create_pool(tx, "s-vlan", "banded", first=1, last=10, bands={"static": "8-10"})
+        pools.create_pool(tx, "s-vlan", "drained", first=1, last=1)
+    take(base, "x", "drained")
+    with base.write() as tx:
+        reshape.drain(tx, "s-vlan@drained")
+    with base.read() as rx:
+        found = {one.state.scope: one for one in forecasts(rx, {})[0]}
+        assert [state.scope for state in fullest(rx, 80, 5)] == []
+    assert (found["banded"].state.capacity, found["banded"].state.free) == (7, 7)
+    assert (found["drained"].level, found["drained"].run_out) == ("ok", None)
+    assert "being drained" in found["drained"].because

@@ -158,6 +158,8 @@ def test_what_cannot_be_planned_is_named(server: Server) -> None:
         ("?level=dire", 400, "INVALID_QUERY"),
         ("?limit=501", 400, "INVALID_QUERY"),
         ("?offset=-1", 400, "INVALID_QUERY"),
+        ("?pool=%00", 400, "INVALID_QUERY"),
+        ("?kinds=ipv4", 400, "INVALID_QUERY"),
         ("/groups?by=colour", 400, "INVALID_QUERY"),
         ("/history", 400, "INVALID_QUERY"),
         ("/history?pool=nope", 404, "POOL_NOT_FOUND"),

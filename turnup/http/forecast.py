@@ -23,8 +23,10 @@ from inventory.utilisation import (
 )
 from orders.wire import instant, moment
 from store import Database
+from tmf.errors import InvalidQuery
 from tmf.web import TmfResponse
 from turnup.forecast import Forecaster
+from turnup.http.strict import known_parameters
 
 Json = dict[str, Any]
 MOST = 500
@@ -40,6 +42,8 @@ def _which(
     under: str | None = None,
     domain: str | None = None,
 ) -> Which:
+    if any("\x00" in (name or "") for name in (pool, kind, scope, under, domain)):
+        raise InvalidQuery("A name with a NUL character names nothing that can be.")
     return Which(pool, kind, scope, under, domain)
 
 
@@ -58,7 +62,11 @@ LookAhead = Annotated[Outlook, Depends(_outlook)]
 
 def router(database: Database, forecaster: Forecaster) -> APIRouter:
     """Return the routes."""
-    api = APIRouter(prefix="/turnup/v1/poolForecast", tags=["forecast"])
+    api = APIRouter(
+        prefix="/turnup/v1/poolForecast",
+        tags=["forecast"],
+        dependencies=[Depends(known_parameters)],
+    )
 
     @api.get("")
     def list_forecasts(
@@ -96,7 +104,7 @@ def router(database: Database, forecaster: Forecaster) -> APIRouter:
     ) -> list[Json]:
         check(Outlook(window_days=window))
         with database.read() as rx:
-            (state,) = states(rx, Which(pool=pool))
+            (state,) = states(rx, _which(pool))
             days = histories(rx, [state], window)[state.number]
             return history_body(days, state.used, state.capacity, rx.now)
 
