@@ -59,11 +59,18 @@ def upgrade() -> None:
             postgresql_where=sa.text("expires_at IS NOT NULL AND valid_to IS NULL"),
         )
         batch_op.create_index(
+            "ix_allocation_open",
+            ["pool", "expires_at"],
+            unique=False,
+            sqlite_where=sa.text("confirmed_at IS NULL AND coalesce(valid_to, 0) = 0"),
+            postgresql_where=sa.text("confirmed_at IS NULL AND coalesce(valid_to, 0) = 0"),
+        )
+        batch_op.create_index(
             "uq_allocation_owner_current",
             ["owner", "pool", "ordinal"],
             unique=True,
-            sqlite_where=sa.text("valid_to IS NULL"),
-            postgresql_where=sa.text("valid_to IS NULL"),
+            sqlite_where=sa.text("coalesce(valid_to, 0) = 0"),
+            postgresql_where=sa.text("coalesce(valid_to, 0) = 0"),
             postgresql_ops={"owner": "text_pattern_ops"},
         )
         batch_op.create_index(
@@ -159,6 +166,12 @@ def upgrade() -> None:
 
     op.create_table(
         "device",
+        sa.Column(
+            "row",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("platform", sa.String(), nullable=False),
         sa.Column("role", sa.String(), nullable=False),
@@ -170,11 +183,22 @@ def upgrade() -> None:
         sa.Column("ca_path", sa.String(), nullable=True),
         sa.Column("admin_state", sa.String(), nullable=False),
         sa.Column("labels", Json, nullable=False),
-        sa.Column("changed", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_device")),
+        sa.Column("valid_from", Instant(), nullable=False),
+        sa.Column("valid_to", Instant(), nullable=True),
+        sa.Column("made_by", sa.String(), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_device")),
     )
     with op.batch_alter_table("device", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_device_role"), ["role"], unique=False)
+        batch_op.create_index("ix_device_name", ["name", "valid_from"], unique=False)
+        batch_op.create_index("ix_device_role", ["role"], unique=False)
+        batch_op.create_index(
+            "uq_device_name_current",
+            ["name"],
+            unique=True,
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
 
     op.create_table(
         "device_lease",
@@ -188,12 +212,30 @@ def upgrade() -> None:
 
     op.create_table(
         "edge",
+        sa.Column(
+            "row",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("a", sa.String(), nullable=False),
         sa.Column("b", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("a", "b", name=op.f("pk_edge")),
+        sa.Column("valid_from", Instant(), nullable=False),
+        sa.Column("valid_to", Instant(), nullable=True),
+        sa.Column("made_by", sa.String(), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_edge")),
     )
     with op.batch_alter_table("edge", schema=None) as batch_op:
+        batch_op.create_index("ix_edge_a", ["a"], unique=False)
         batch_op.create_index("ix_edge_b", ["b"], unique=False)
+        batch_op.create_index(
+            "uq_edge_current",
+            ["a", "b"],
+            unique=True,
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
 
     op.create_table(
         "environment",
@@ -202,12 +244,48 @@ def upgrade() -> None:
     )
     op.create_table(
         "footprint",
+        sa.Column(
+            "row",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("instance", sa.String(), nullable=False),
         sa.Column("node", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("instance", "node", name=op.f("pk_footprint")),
+        sa.Column("line", sa.String(), nullable=True),
+        sa.Column("valid_from", Instant(), nullable=False),
+        sa.Column("valid_to", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_footprint")),
     )
     with op.batch_alter_table("footprint", schema=None) as batch_op:
-        batch_op.create_index("ix_footprint_node", ["node"], unique=False)
+        batch_op.create_index(
+            "ix_footprint_instance_closed",
+            ["instance", "valid_to"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_footprint_node_closed",
+            ["node", "valid_to"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_footprint_node_current",
+            ["node", "line", "instance"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_footprint_current",
+            ["instance", "node"],
+            unique=True,
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
 
     op.create_table(
         "fragment",
@@ -331,13 +409,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("valid_to IS NULL"),
         )
         batch_op.create_index(
-            "ix_instance_spec_current",
-            ["spec"],
-            unique=False,
-            sqlite_where=sa.text("valid_to IS NULL"),
-            postgresql_where=sa.text("valid_to IS NULL"),
-        )
-        batch_op.create_index(
             "uq_instance_id_current",
             ["id"],
             unique=True,
@@ -347,6 +418,12 @@ def upgrade() -> None:
 
     op.create_table(
         "node",
+        sa.Column(
+            "row",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -354,12 +431,24 @@ def upgrade() -> None:
         sa.Column("role", sa.String(), nullable=True),
         sa.Column("technology", sa.String(), nullable=True),
         sa.Column("labels", Json, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_node")),
+        sa.Column("valid_from", Instant(), nullable=False),
+        sa.Column("valid_to", Instant(), nullable=True),
+        sa.Column("made_by", sa.String(), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_node")),
     )
     with op.batch_alter_table("node", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_node_name"), ["name"], unique=False)
-        batch_op.create_index(batch_op.f("ix_node_parent"), ["parent"], unique=False)
-        batch_op.create_index(batch_op.f("ix_node_role"), ["role"], unique=False)
+        batch_op.create_index("ix_node_id", ["id", "valid_from"], unique=False)
+        batch_op.create_index("ix_node_kind", ["kind", "role"], unique=False)
+        batch_op.create_index("ix_node_name", ["name"], unique=False)
+        batch_op.create_index("ix_node_parent", ["parent"], unique=False)
+        batch_op.create_index(
+            "uq_node_id_current",
+            ["id"],
+            unique=True,
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
 
     op.create_table(
         "orders",
@@ -413,6 +502,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("pool", schema=None) as batch_op:
         batch_op.create_index("ix_pool_domain", ["domain", "first"], unique=False)
+        batch_op.create_index("ix_pool_id", ["id"], unique=False)
         batch_op.create_index("ix_pool_parent", ["parent"], unique=False)
         batch_op.create_index(
             "uq_pool_id",
@@ -455,6 +545,17 @@ def upgrade() -> None:
         batch_op.create_index("ix_pool_event_pool", ["pool", "row"], unique=False)
 
     op.create_table(
+        "pool_extent",
+        sa.Column("domain", sa.String(), nullable=False),
+        sa.Column("low", sa.String(length=32), nullable=False),
+        sa.Column("high", sa.String(length=32), nullable=False),
+        sa.Column("pool", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("domain", "low", name=op.f("pk_pool_extent")),
+    )
+    with op.batch_alter_table("pool_extent", schema=None) as batch_op:
+        batch_op.create_index("ix_pool_extent_pool", ["pool"], unique=False)
+
+    op.create_table(
         "pool_kind",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("document", Json, nullable=False),
@@ -478,6 +579,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("row", name=op.f("pk_pool_span")),
     )
     with op.batch_alter_table("pool_span", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_pool_span_closed",
+            ["pool", "first"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
         batch_op.create_index(
             "uq_pool_span_first_current",
             ["pool", "first"],
@@ -539,7 +647,18 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("relation", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_relation_source_valid_from", ["source", "valid_from"], unique=False
+            "ix_relation_source_closed",
+            ["source", "valid_to"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_relation_target_closed",
+            ["target", "valid_to"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_relation_target_current",
@@ -547,9 +666,6 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("valid_to IS NULL"),
             postgresql_where=sa.text("valid_to IS NULL"),
-        )
-        batch_op.create_index(
-            "ix_relation_target_valid_from", ["target", "valid_from"], unique=False
         )
         batch_op.create_index(
             "uq_relation_current",
@@ -600,6 +716,114 @@ def upgrade() -> None:
         batch_op.create_index(
             "ux_shared_user_current",
             ["device", "feature", "line", "kind", "key"],
+            unique=True,
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+
+    op.create_table(
+        "source",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("token_ref", sa.String(), nullable=False),
+        sa.Column("ca_path", sa.String(), nullable=True),
+        sa.Column("insecure", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("rules", Json, nullable=False),
+        sa.Column("mark", sa.String(), nullable=False),
+        sa.Column("run", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("report", Json, nullable=True),
+        sa.Column("created", Micros(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_source")),
+    )
+    op.create_table(
+        "source_change",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("pool", sa.Integer(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("wanted", sa.String(), nullable=False),
+        sa.Column("until", Micros(), nullable=True),
+        sa.Column("written", sa.String(), nullable=True),
+        sa.Column("object", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due", Micros(), nullable=False),
+        sa.Column("code", sa.String(), nullable=True),
+        sa.Column("message", sa.String(), nullable=True),
+        sa.Column("changed", Micros(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_source_change")),
+        sa.UniqueConstraint(
+            "source", "pool", "value", name=op.f("uq_source_change_source_pool_value")
+        ),
+    )
+    with op.batch_alter_table("source_change", schema=None) as batch_op:
+        batch_op.create_index("ix_source_change_state", ["source", "state", "due"], unique=False)
+
+    op.create_table(
+        "source_object",
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("collection", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("pool", sa.Integer(), nullable=True),
+        sa.Column("value", sa.BigInteger(), nullable=True),
+        sa.Column("details", Json, nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "collection", "id", name=op.f("pk_source_object")),
+    )
+    with op.batch_alter_table("source_object", schema=None) as batch_op:
+        batch_op.create_index("ix_source_object_pool", ["pool", "value"], unique=False)
+        batch_op.create_index("ix_source_object_seen", ["source", "seen"], unique=False)
+
+    op.create_table(
+        "stake",
+        sa.Column(
+            "row",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("instance", sa.String(), nullable=False),
+        sa.Column("party", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("valid_from", Instant(), nullable=False),
+        sa.Column("valid_to", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_stake")),
+    )
+    with op.batch_alter_table("stake", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_stake_instance_closed",
+            ["instance", "valid_to"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_stake_party_closed",
+            ["party", "valid_to"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_stake_party_current",
+            ["party"],
+            unique=False,
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_stake_current",
+            ["instance", "party", "role"],
             unique=True,
             sqlite_where=sa.text("valid_to IS NULL"),
             postgresql_where=sa.text("valid_to IS NULL"),
@@ -927,6 +1151,39 @@ def downgrade() -> None:
         batch_op.drop_index("ix_task_wake_key")
 
     op.drop_table("task_wake")
+    with op.batch_alter_table("stake", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_stake_current",
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_stake_party_current",
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_stake_party_closed",
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_stake_instance_closed",
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+
+    op.drop_table("stake")
+    with op.batch_alter_table("source_object", schema=None) as batch_op:
+        batch_op.drop_index("ix_source_object_seen")
+        batch_op.drop_index("ix_source_object_pool")
+
+    op.drop_table("source_object")
+    with op.batch_alter_table("source_change", schema=None) as batch_op:
+        batch_op.drop_index("ix_source_change_state")
+
+    op.drop_table("source_change")
+    op.drop_table("source")
     with op.batch_alter_table("shared_user", schema=None) as batch_op:
         batch_op.drop_index(
             "ux_shared_user_current",
@@ -950,13 +1207,21 @@ def downgrade() -> None:
             sqlite_where=sa.text("valid_to IS NULL"),
             postgresql_where=sa.text("valid_to IS NULL"),
         )
-        batch_op.drop_index("ix_relation_target_valid_from")
         batch_op.drop_index(
             "ix_relation_target_current",
             sqlite_where=sa.text("valid_to IS NULL"),
             postgresql_where=sa.text("valid_to IS NULL"),
         )
-        batch_op.drop_index("ix_relation_source_valid_from")
+        batch_op.drop_index(
+            "ix_relation_target_closed",
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_relation_source_closed",
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
 
     op.drop_table("relation")
     with op.batch_alter_table("pool_user", schema=None) as batch_op:
@@ -973,9 +1238,18 @@ def downgrade() -> None:
             sqlite_where=sa.text("valid_to IS NULL"),
             postgresql_where=sa.text("valid_to IS NULL"),
         )
+        batch_op.drop_index(
+            "ix_pool_span_closed",
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
 
     op.drop_table("pool_span")
     op.drop_table("pool_kind")
+    with op.batch_alter_table("pool_extent", schema=None) as batch_op:
+        batch_op.drop_index("ix_pool_extent_pool")
+
+    op.drop_table("pool_extent")
     with op.batch_alter_table("pool_event", schema=None) as batch_op:
         batch_op.drop_index("ix_pool_event_pool")
 
@@ -993,6 +1267,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("removed IS NULL"),
         )
         batch_op.drop_index("ix_pool_parent")
+        batch_op.drop_index("ix_pool_id")
         batch_op.drop_index("ix_pool_domain")
 
     op.drop_table("pool")
@@ -1002,19 +1277,20 @@ def downgrade() -> None:
 
     op.drop_table("orders")
     with op.batch_alter_table("node", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_node_role"))
-        batch_op.drop_index(batch_op.f("ix_node_parent"))
-        batch_op.drop_index(batch_op.f("ix_node_name"))
+        batch_op.drop_index(
+            "uq_node_id_current",
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+        batch_op.drop_index("ix_node_parent")
+        batch_op.drop_index("ix_node_name")
+        batch_op.drop_index("ix_node_kind")
+        batch_op.drop_index("ix_node_id")
 
     op.drop_table("node")
     with op.batch_alter_table("instance", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_instance_id_current",
-            sqlite_where=sa.text("valid_to IS NULL"),
-            postgresql_where=sa.text("valid_to IS NULL"),
-        )
-        batch_op.drop_index(
-            "ix_instance_spec_current",
             sqlite_where=sa.text("valid_to IS NULL"),
             postgresql_where=sa.text("valid_to IS NULL"),
         )
@@ -1056,12 +1332,37 @@ def downgrade() -> None:
 
     op.drop_table("fragment")
     with op.batch_alter_table("footprint", schema=None) as batch_op:
-        batch_op.drop_index("ix_footprint_node")
+        batch_op.drop_index(
+            "uq_footprint_current",
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_footprint_node_current",
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_footprint_node_closed",
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_footprint_instance_closed",
+            sqlite_where=sa.text("valid_to IS NOT NULL"),
+            postgresql_where=sa.text("valid_to IS NOT NULL"),
+        )
 
     op.drop_table("footprint")
     op.drop_table("environment")
     with op.batch_alter_table("edge", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_edge_current",
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
         batch_op.drop_index("ix_edge_b")
+        batch_op.drop_index("ix_edge_a")
 
     op.drop_table("edge")
     with op.batch_alter_table("device_lease", schema=None) as batch_op:
@@ -1069,7 +1370,13 @@ def downgrade() -> None:
 
     op.drop_table("device_lease")
     with op.batch_alter_table("device", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_device_role"))
+        batch_op.drop_index(
+            "uq_device_name_current",
+            sqlite_where=sa.text("valid_to IS NULL"),
+            postgresql_where=sa.text("valid_to IS NULL"),
+        )
+        batch_op.drop_index("ix_device_role")
+        batch_op.drop_index("ix_device_name")
 
     op.drop_table("device")
     with op.batch_alter_table("contribution", schema=None) as batch_op:
@@ -1100,9 +1407,14 @@ def downgrade() -> None:
         )
         batch_op.drop_index(
             "uq_allocation_owner_current",
-            sqlite_where=sa.text("valid_to IS NULL"),
-            postgresql_where=sa.text("valid_to IS NULL"),
+            sqlite_where=sa.text("coalesce(valid_to, 0) = 0"),
+            postgresql_where=sa.text("coalesce(valid_to, 0) = 0"),
             postgresql_ops={"owner": "text_pattern_ops"},
+        )
+        batch_op.drop_index(
+            "ix_allocation_open",
+            sqlite_where=sa.text("confirmed_at IS NULL AND coalesce(valid_to, 0) = 0"),
+            postgresql_where=sa.text("confirmed_at IS NULL AND coalesce(valid_to, 0) = 0"),
         )
         batch_op.drop_index(
             "ix_allocation_expires",
