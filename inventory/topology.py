@@ -80,7 +80,8 @@ def import_topology(tx: Tx, topology: TopologyImport) -> ImportReport:
 
     Labels read: `sim-pon-type`, `sim-pon-ports` (how many, named pon1 …) on access nodes; `place-id`, `address`
     on places; `sim-serial`, `sim-device-model`, `stock` on ONTs; `pool-ipv4`, `pool-ipv4-static`, `pool-ipv6`,
-    `pool-s-vlan`, `vrf` on any device.
+    `pool-s-vlan`, `vrf` on any device; each of the pools also with `-exclude` (values, ranges and prefixes, by commas)
+    and `-bands` (`name=range` by commas).
 
     Raises:
         TopologyConflict: TOPOLOGY_CONFLICT, a link names an unknown node, or one port has two links.
@@ -226,15 +227,14 @@ class _Import:
     def _device_pools(self, node: TopologyNode) -> None:
         labels, name = node.labels, node.name
         vrf = {"domain": labels["vrf"]} if "vrf" in labels else {}
-        if "pool-ipv4" in labels:
-            self._pool("ipv4", name, prefix=labels["pool-ipv4"], **vrf)
-        if "pool-ipv4-static" in labels:
-            self._pool("ipv4", f"{name}/static", prefix=labels["pool-ipv4-static"], **vrf)
-        if "pool-ipv6" in labels:
-            self._pool("ipv6-prefix", name, prefix=labels["pool-ipv6"], **vrf)
+        for label, (kind, part) in _PREFIX_POOLS.items():
+            if label in labels:
+                parts = _parts(node, label)
+                self._pool(kind, f"{name}{part}", prefix=labels[label], **vrf, **parts)
         if "pool-s-vlan" in labels:
             first, last = _range(name, labels["pool-s-vlan"])
-            self._pool("s-vlan", name, first=first, last=last)
+            parts = _parts(node, "pool-s-vlan")
+            self._pool("s-vlan", name, first=first, last=last, **parts)
 
     def _pool(self, kind: str, scope: str, **content: Any) -> None:
         id_ = pool_id(kind, scope)
@@ -274,6 +274,11 @@ class _Import:
             yield (b, b_port), (a, a_port)
 
 
+_PREFIX_POOLS = {
+    "pool-ipv4": ("ipv4", ""),
+    "pool-ipv4-static": ("ipv4", "/static"),
+    "pool-ipv6": ("ipv6-prefix", ""),
+}
 _PHYSICAL = {"@type": "PhysicalResource"}
 
 
@@ -313,6 +318,24 @@ def _check_links(topology: TopologyImport, nodes: Mapping[str, TopologyNode]) ->
 def _spelled(link: tuple[str, str, str, str]) -> str:
     a, a_port, b, b_port = link
     return f"{a}:{a_port} to {b}:{b_port}"
+
+
+def _parts(node: TopologyNode, label: str) -> dict[str, Any]:
+    """Return what is excluded from a pool and what is reserved in it, as the labels beside the pool's say."""
+    exclude = _listed(node.labels.get(f"{label}-exclude", ""))
+    bands = [entry.partition("=") for entry in _listed(node.labels.get(f"{label}-bands", ""))]
+    for band, separator, span in bands:
+        if not (band.strip() and separator and span.strip()):
+            raise TopologyConflict(
+                f"Label {label}-bands of {node.name} has {band!r}; write name=range, such as "
+                "static=100.64.8.0/24.",
+                details={"node": node.name, "label": f"{label}-bands"},
+            )
+    return {"exclude": exclude, "bands": {band.strip(): span.strip() for band, _, span in bands}}
+
+
+def _listed(text: str) -> list[str]:
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
 def _range(name: str, text: str) -> tuple[int, int]:
