@@ -1,6 +1,6 @@
 """What should stand in a source about each value of its pools, and what does: one row per value.
 
-Allocations are not followed one by one: `scan` compares what is held now with what was written. So nothing is lost
+Allocations are not followed one by one: `differing` compares what is held now with what was written. So nothing is lost
 when two transactions commit in another order than their numbers say, what came and went between two pushes is
 never sent, and the allocator knows nothing of sources.
 """
@@ -35,7 +35,6 @@ from store import Rx, Tx
 
 State = Literal["waiting", "parked", "done"]
 Wish = Literal["active", "reserved", "deprecated", "absent"]
-_BATCH = 1000
 _ABSENT: Wish = "absent"
 
 
@@ -73,14 +72,51 @@ class Change:
 # -- what should be ---------------------------------------------------------------------------------
 
 
-def scan(tx: Tx, source: Source) -> int:
-    """Bring the rows up to date with what is held, a batch at a time; return how many changed (0: all is known)."""
-    return _held(tx, source) + _gone(tx, source) + _rested(tx, source)
+Place = tuple[int, int]
+"""Number of a pool, and a value of it."""
 
 
-def _held(tx: Tx, source: Source) -> int:
+def differing(rx: Rx, source: Source) -> list[Place]:
+    """Return the values about which something else should stand there than what was wanted so far.
+
+    Reads all that is held in the source's pools and all that was wanted: nobody waits for it.
+    """
+    queries = (_held(rx, source), _gone(rx, source), _rested(rx, source))
+    return [(row.pool, row.value) for query in queries for row in rx.rows(query)]
+
+
+def bring(tx: Tx, source: Source, places: Sequence[Place]) -> int:
+    """Bring the rows of some values up to date; return how many changed."""
+    changed = 0
+    for pool in dict.fromkeys(pool for pool, _ in places):
+        values = [value for number, value in places if number == pool]
+        changed += _bring(tx, source, pool, values)
+    return changed
+
+
+def _bring(tx: Tx, source: Source, pool: int, values: Sequence[int]) -> int:
+    held = _held(tx, source).where(allocation.c.pool == pool, allocation.c.value.in_(values))
+    found = tx.execute(held).mappings().all()
+    for row in found:
+        _want(tx, source, row, row["wish"], row["owner"])
+    mine = table.c.pool == pool, table.c.value.in_(values)
+    gone = tx.execute(_gone(tx, source).where(*mine)).mappings().all()
+    for row in gone:
+        until = _resting_until(tx, row) if source.rules.write_back.resting else None
+        if until is not None and row["written"] is not None:
+            _want(tx, source, row, "deprecated", row["owner"], until)
+        else:
+            _want(tx, source, row, _ABSENT, row["owner"])
+    over = tx.execute(_rested(tx, source).where(*mine)).mappings().all()
+    for row in over:
+        _want(tx, source, row, _ABSENT, row["owner"])
+    return len(found) + len(gone) + len(over)
+
+
+def _held(rx: Rx, source: Source) -> Select[Any]:
+    """What is held, and not wanted so yet."""
     wish = case((allocation.c.confirmed_at.is_(None), "reserved"), else_="active")
-    query = (
+    return (
         select(
             allocation.c.pool,
             allocation.c.value,
@@ -93,53 +129,35 @@ def _held(tx: Tx, source: Source) -> int:
         .where(
             source_object.c.source == source.name,
             source_object.c.role == "pool",
-            _current(tx, source),
+            _current(rx, source),
             or_(table.c.id.is_(None), table.c.wanted != wish, table.c.owner != allocation.c.owner),
         )
-        .limit(_BATCH)
     )
-    found = tx.execute(query).mappings().all()
-    for row in found:
-        _want(tx, source, row, row["wish"], row["owner"])
-    return len(found)
 
 
-def _gone(tx: Tx, source: Source) -> int:
-    query = (
+def _gone(rx: Rx, source: Source) -> Select[Any]:
+    """What is wanted there, and held no more."""
+    held = and_(
+        allocation.c.pool == table.c.pool,
+        allocation.c.value == table.c.value,
+        _current(rx, source),
+    )
+    return (
         select(table)
-        .outerjoin(
-            allocation,
-            and_(
-                allocation.c.pool == table.c.pool,
-                allocation.c.value == table.c.value,
-                _current(tx, source),
-            ),
-        )
+        .outerjoin(allocation, held)
         .where(
             table.c.source == source.name,
             table.c.wanted.in_(("active", "reserved")),
             allocation.c.id.is_(None),
         )
-        .limit(_BATCH)
     )
-    found = tx.execute(query).mappings().all()
-    for row in found:
-        until = _resting_until(tx, row) if source.rules.write_back.resting else None
-        if until is not None and row["written"] is not None:
-            _want(tx, source, row, "deprecated", row["owner"], until)
-        else:
-            _want(tx, source, row, _ABSENT, row["owner"])
-    return len(found)
 
 
-def _rested(tx: Tx, source: Source) -> int:
-    over = and_(
-        table.c.source == source.name, table.c.wanted == "deprecated", table.c.until <= tx.now
+def _rested(rx: Rx, source: Source) -> Select[Any]:
+    """What has rested as long as it should."""
+    return select(table).where(
+        table.c.source == source.name, table.c.wanted == "deprecated", table.c.until <= rx.now
     )
-    found = tx.execute(select(table).where(over).limit(_BATCH)).mappings().all()
-    for row in found:
-        _want(tx, source, row, _ABSENT, row["owner"])
-    return len(found)
 
 
 def _same_value(source: Source) -> ColumnElement[bool]:
@@ -150,12 +168,12 @@ def _same_value(source: Source) -> ColumnElement[bool]:
     )
 
 
-def _current(tx: Tx, source: Source) -> ColumnElement[bool]:
+def _current(rx: Rx, source: Source) -> ColumnElement[bool]:
     """What is held now, but for what the source itself holds."""
     theirs = func.substr(allocation.c.owner, 1, len(source.holder)) == source.holder
     return and_(
         allocation.c.valid_to.is_(None),
-        or_(allocation.c.expires_at.is_(None), allocation.c.expires_at > tx.now),
+        or_(allocation.c.expires_at.is_(None), allocation.c.expires_at > rx.now),
         ~theirs,
     )
 

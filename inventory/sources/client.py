@@ -102,11 +102,14 @@ class Client:
             results, count = self._results(body, path), int(body["count"] or 0)
             if results:
                 yield results
-            # what was deleted from pages already read has moved the rest forward: go back by as much
-            offset = max(0, offset + len(results) - max(0, before - count))
-            before = count
-            if not results or body.get("next") is None:
+            if count < before:
+                # what was deleted from pages already read moved the rest forward, below where we are
+                offset = max(0, offset - (before - count))
+            elif not results or body.get("next") is None:
                 return
+            else:
+                offset += len(results)
+            before = count
 
     def post(self, path: str, body: Json) -> Json:
         """Create one object and return it. Not repeated when it may have arrived: look for it before trying again."""

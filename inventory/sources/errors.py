@@ -10,7 +10,9 @@ TurnupError
 │   ├── SourceExists            SOURCE_EXISTS 409
 │   ├── SourceInUse             SOURCE_IN_USE 409
 │   ├── SourceBusy              SOURCE_BUSY 409
-│   └── SourceConflict          SOURCE_CONFLICT 409 (the cause of a parked change)
+│   ├── SourceConflict          SOURCE_CONFLICT 409 (the cause of a parked change, a finding)
+│   ├── SourceGone              SOURCE_GONE 409 (a finding)
+│   └── SourceUnmatched         SOURCE_UNMATCHED 409 (a finding)
 ├── SourceUnreachable           SOURCE_UNREACHABLE 503 (transient)
 ├── SourceDenied                SOURCE_DENIED 502
 ├── SourceRefused               SOURCE_REFUSED 502
@@ -70,6 +72,20 @@ class SourceConflict(Conflict):
 
     code = "SOURCE_CONFLICT"
     reason = "Others use the value in the source of truth"
+
+
+class SourceGone(Conflict):
+    """A record that became a pool or a device here is gone in the source."""
+
+    code = "SOURCE_GONE"
+    reason = "What became a pool or device is gone in the source of truth"
+
+
+class SourceUnmatched(Conflict):
+    """A record that became a pool or a device here is taken by no rule any more."""
+
+    code = "SOURCE_UNMATCHED"
+    reason = "No rule takes the record any more"
 
 
 class SourceUnreachable(TurnupError):

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from inventory.sources import register
+from inventory.sources.errors import SourceGone, SourceUnmatched
 from inventory.sources.holding import Use, hold, release
 from inventory.sources.objects import (
     Tally,
@@ -29,8 +30,6 @@ from inventory.sources.register import Source
 from inventory.sources.space import SpaceImport, uses_of
 from inventory.sources.vlans import VlanImport
 from store import Database, Tx, to_text
-
-GONE, UNMATCHED = "SOURCE_GONE", "SOURCE_UNMATCHED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class _Gone:
             )
         words = "is taken by no rule any more" if there else f"is gone in {self._source.name}"
         self._tally.find(
-            UNMATCHED if there else GONE,
+            (SourceUnmatched if there else SourceGone).code,
             f"What became {what} {words}; it stays here until you remove it.",
             object=f"{row['collection']} {row['id']}",
         )

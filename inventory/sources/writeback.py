@@ -83,13 +83,13 @@ def push(
 
 def refresh(database: Database, source: Source) -> int:
     """Bring what should stand there up to date with what is held here; return how many values changed."""
+    with database.read() as rx:
+        places = changes.differing(rx, source)
     total = 0
-    while True:
+    for n in range(0, len(places), _BATCH):
         with database.write() as tx:
-            found = changes.scan(tx, source)
-        total += found
-        if not found:
-            return total
+            total += changes.bring(tx, source, places[n : n + _BATCH])
+    return total
 
 
 @dataclass(frozen=True, slots=True)
