@@ -219,7 +219,7 @@ def fill(
     types = ("integer", "bigint", "bigint", "integer", "bigint")
     raw.insert("pool_span", "pool, first, last, band, valid_from", types, rows)
     shelf = number if band is None else -band
-    free = [(shelf, *stripe) for stripe in _stripes(spans, stripes)]
+    free = [(shelf, *stripe) for stripe in stripes_of(spans, stripes)]
     raw.insert("free_range", "pool, lo, hi", types[:3], free)
 
 
@@ -364,7 +364,8 @@ def _shown(kind: Kind, made: Layout) -> dict[str, Any]:
     return shown | ({"bands": list(made.bands)} if made.bands else {})
 
 
-def _stripes(spans: Iterable[Span], count: int) -> list[Span]:
+def stripes_of(spans: Iterable[Span], count: int) -> list[Span]:
+    """Return spans cut into so many free ranges of about the same size."""
     size = -(-sum(last - first + 1 for first, last in spans) // count)
     return [
         (start, min(start + size - 1, last))
