@@ -7,7 +7,6 @@ SQL (`allocator_audit`). `make crash` allocates 100,000 values on each store and
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 import signal
@@ -19,34 +18,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import psycopg
 import pytest
 
-from inventory import allocator, pools
+from inventory import allocator, integrity, pools
 from store import Database, ManualClock, SystemClock
+from tests.crash import allocator_audit as audit
+from tests.crash import allocator_worker as worker
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = 8
 # on PostgreSQL a value that is free again at once can go to a transaction that looked at the clock before its release
 BLUR = 1_000_000
 TABLE = ROOT / "build" / "allocator-kill.md"
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-worker = load("allocator_worker")
-audit = load("allocator_audit")
 
 
 class Crowd:
@@ -256,9 +242,11 @@ def check_pools(store: Database) -> list[str]:
         with still.read() as rx:
             states = audit.read_pools(rx)
             told = {pool.id: pool for pool in pools.pools(rx)}
+            verified = [integrity.verify(rx, id_) for id_ in told]
     finally:
         still.close()
     found = [finding for state in states.values() for finding in audit.partition(state)]
+    found += [f"verify tells of {one}" for report in verified for one in report.discrepancies]
     assert told.keys() == states.keys()
     for id_, state in states.items():
         ours, pool = audit.counts(state, now), told[id_]
@@ -348,7 +336,7 @@ def allocated(store: Database) -> int:
 
 
 def test_killed_while_allocating(store: Database, tmp_path: Path) -> None:
-    run = storm(store, tmp_path, values=3_000, kills=10, pause=(0.02, 0.15))
+    run = storm(store, tmp_path, values=3_000, kills=10, pause=(0.05, 0.25))
     print(f"{HEAD}\n{run.row()}\n{dict(run.contention)}")
     assert run.findings == []
     assert run.kills >= 10
