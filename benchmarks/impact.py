@@ -5,7 +5,8 @@
 A real order for one line runs first (on the lab, device calls taken out); its rows are then cloned for every
 subscriber, 62 to a PON port, 16 ports to an OLT, 50 OLTs to a BNG. Every tenth has the versions before the present
 one, too. Then each question is asked many times, of another port or customer each time, through the Python API.
-Without --postgres and without TURNUP_TEST_POSTGRES only SQLite is measured.
+CPU is this process's per question, which other load on the machine does not change; on PostgreSQL the server's own
+is not in it. Without --postgres and without TURNUP_TEST_POSTGRES only SQLite is measured.
 """
 
 from __future__ import annotations
@@ -200,11 +201,13 @@ def measure(database: Database, size: Size, table: Table, *, explain: bool) -> N
         chance, times = random.Random(1), []
         with database.read() as rx:
             answer = question.ask(rx, random.Random(2))
+        cpu = time.process_time()
         for _ in range(question.times):
             with database.read() as rx:
                 start = time.perf_counter()
                 answer = question.ask(rx, chance)
                 times.append((time.perf_counter() - start) * 1000)
+        cpu = (time.process_time() - cpu) * 1000 / question.times
         times.sort()
         p99 = times[int(len(times) * 0.99)]
         table.add_row(
@@ -213,6 +216,7 @@ def measure(database: Database, size: Size, table: Table, *, explain: bool) -> N
             question.size(answer),
             f"{statistics.median(times):.2f}",
             f"{p99:.2f}",
+            f"{cpu:.2f}",
         )
         if explain:
             _explain(database, question)
@@ -270,7 +274,9 @@ def main() -> None:
     parser.add_argument("--explain", action="store_true")
     options = parser.parse_args()
     size = Size(options.subscribers)
-    table = Table("store", "question", "answer", "p50 ms", "p99 ms", title=f"{size.subscribers:,}")
+    table = Table(
+        "store", "question", "answer", "p50 ms", "p99 ms", "CPU ms", title=f"{size.subscribers:,}"
+    )
     kept: Path | None = options.keep
     if kept is not None and kept.exists():
         run(f"sqlite:///{kept}", None, size, table, explain=options.explain)
