@@ -32,14 +32,15 @@ def _item(item: Json, pad: str) -> Iterator[Line]:
     yield pad, " ".join(["item", str(item["id"]), *(str(word) for word in told if word)])
     reasons = item.get("reasons") or {}
     for name, reason in reasons.items():
-        yield from _why(name, reason, pad + "  ")
+        yield from why(name, reason, pad + "  ")
     for name, taken in (item.get("allocations") or {}).items():
         yield pad + "  ", f"{name} = {taken['text']} of {taken['pool']}{_on(taken, reasons)}"
     if error := item.get("error"):
         yield pad + "  ", f"{error.get('code')}: {error.get('message')}"
 
 
-def _why(name: str, reason: Json, pad: str) -> Iterator[Line]:
+def why(name: str, reason: Json, pad: str) -> Iterator[Line]:
+    """Yield why something was chosen, and who was turned down."""
     yield pad, f"why {name} {reason.get('chosen') or ''}: {reason.get('because')}"
     turned = reason.get("rejected") or []
     for one in turned[:SHOWN]:

@@ -71,7 +71,7 @@ def simulate(
     if output is Output.JSON:
         print_json(answer)
         return
-    print_plan(answer["allocations"], answer["devices"])
+    print_plan(answer["allocations"], answer["devices"], answer.get("reasons", ()))
     typer.echo()
     for warning in answer["warnings"]:
         print_note(f"warning: {warning}", indent="")
