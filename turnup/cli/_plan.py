@@ -19,7 +19,7 @@ def print_plan(
     """Print allocations as a table, why ports and devices were chosen, and the native edits of each device."""
     print_table(allocations, ("kind", "scope", "text:VALUE", "item"))
     for reason in reasons:
-        for indent, text in why(reason["characteristic"], reason):
+        for indent, text in why(reason["characteristic"], reason, ""):
             print_note(text, indent=indent)
     for device in devices:
         typer.echo(f"\n── {device['device']} ({device['platform']}, mode {device['mode']})")
