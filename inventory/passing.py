@@ -250,11 +250,14 @@ def _limits(shape: Shape) -> Span:
 
 
 def _refuse_both(tx: Tx, source: Shape, target: Shape, part: Span) -> None:
-    """Raise ValueTaken when an owner of moving values holds something of the other pool: its key is unique there."""
+    """Raise ValueTaken when an owner has taken from both pools: its key has one answer in a pool.
+
+    Values of one taking that a split has put into two pools are counted on (`ordinal`), and may come together again.
+    """
     rows = Raw(tx).all(
         "SELECT DISTINCT a.owner FROM allocation a WHERE a.pool = ? AND a.value >= ? AND a.value <= ? "
         "AND a.valid_to IS NULL AND EXISTS (SELECT 1 FROM allocation b WHERE b.owner = a.owner AND b.pool = ? "
-        "AND coalesce(b.valid_to, 0) = 0) ORDER BY a.owner LIMIT ?",
+        "AND b.ordinal = a.ordinal AND coalesce(b.valid_to, 0) = 0) ORDER BY a.owner LIMIT ?",
         source.number,
         *part,
         target.number,
@@ -263,7 +266,7 @@ def _refuse_both(tx: Tx, source: Shape, target: Shape, part: Span) -> None:
     if rows:
         owners = [row[0] for row in rows]
         raise ValueTaken(
-            f"{owners[0]!r} holds values of {source.id} and of {target.id}, and an owner has one answer in a pool; "
+            f"{owners[0]!r} has taken from {source.id} and from {target.id}, and an owner has one answer in a pool; "
             "reassign or release one of them first.",
             details={"pool": source.id, "to": target.id, "owners": owners},
         )

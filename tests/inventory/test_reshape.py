@@ -452,6 +452,18 @@ def test_values_move_to_another_pool_and_back(tx: Tx, clock: ManualClock) -> Non
     assert allocator.allocations(tx, value=42)[0].valid_from == then
 
 
+def test_a_split_can_be_undone_by_moving_back(tx: Tx) -> None:
+    vlans(tx)
+    take(tx, "many", count=60)
+    reshape.split(tx, "s-vlan@bng", at=31, scope="west")
+    assert (len(take(tx, "many")), len(take(tx, "many", "west"))) == (30, 30)
+    reshape.move(tx, "s-vlan@west", to="s-vlan@bng")
+    reshape.remove(tx, "s-vlan@west")
+    assert take(tx, "many") == list(range(1, 61))
+    assert pools.pool(tx, "s-vlan@bng").exclusions == ()
+    sound(tx, "s-vlan@bng")
+
+
 def test_a_pool_can_be_emptied_by_moving_all(tx: Tx) -> None:
     vlans(tx)
     vlans(tx, "west", first=200, last=299)
