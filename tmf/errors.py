@@ -22,6 +22,7 @@ TurnupError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from store import InvalidInput, NotFound, TurnupError
@@ -165,8 +166,8 @@ def error_body(error: TurnupError, status: int | None = None) -> dict[str, Any]:
     return body | ({"details": error.details} if error.details else {})
 
 
-def install(app: FastAPI) -> None:
-    """Give an application the Error bodies, the limits on bodies and `/docs/errors/{code}`."""
+def install(app: FastAPI, other_types: Mapping[str, frozenset[str]] | None = None) -> None:
+    """Give an application the Error bodies, the limits on bodies and `/docs/errors/{code}` (see `tmf.web.install`)."""
     from tmf.web import install as install_web
 
-    install_web(app)
+    install_web(app, other_types)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from anyio import to_thread
@@ -41,12 +42,15 @@ class TmfResponse(JSONResponse):
     media_type = "application/json;charset=utf-8"
 
 
-def install(app: FastAPI) -> None:
-    """Give an application the error bodies, the limits and `/docs/errors/{code}`."""
+def install(app: FastAPI, other_types: Mapping[str, frozenset[str]] | None = None) -> None:
+    """Give an application the error bodies, the limits and `/docs/errors/{code}`.
+
+    `other_types` says by address which media types beside JSON a body may have; the route reads those itself.
+    """
     app.add_exception_handler(TurnupError, _on_turnup_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_middleware(Boundary)
+    app.add_middleware(Boundary, other_types=other_types or {})
     app.add_api_route("/docs/errors/{code}", _page, include_in_schema=False)
 
 
@@ -64,8 +68,11 @@ class Boundary:
     The parsed body is left in `request.state.json`, so that handlers see exactly what was sent.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(
+        self, app: ASGIApp, other_types: Mapping[str, frozenset[str]] = MappingProxyType({})
+    ) -> None:
         self._app = app
+        self._other_types = other_types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -89,7 +96,7 @@ class Boundary:
         if scope["method"] not in {"POST", "PATCH", "PUT"}:
             return receive
         body = await _read(scope, receive)
-        if body:
+        if body and media_type(scope["headers"]) not in self._other_types.get(scope["path"], ()):
             _check_media_type(scope)
             large = len(body) > _INLINE
             value = await to_thread.run_sync(parse, body) if large else parse(body)

@@ -169,7 +169,7 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
     http = FastAPI(title="Turnup", version="0.1.0", lifespan=lifespan, responses=ERRORS)
     # inside what refuses NUL characters, which looks for them in the decoded path
     http.add_middleware(EncodedNames, prefix=pools.PREFIX)
-    install(http)
+    install(http, pools.OTHER_TYPES)
     # first: values are taken a thousand times as often as anything else, and routes are tried in their order
     http.include_router(pools.router(application.database))
     for api in _tmf(application):

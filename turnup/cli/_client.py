@@ -25,8 +25,10 @@ ServerOption = Annotated[
 class ServerError(TurnupError):
     """The server refused; code, status and message are its own."""
 
-    def __init__(self, code: str, message: str, status: int = 500) -> None:
-        super().__init__(message)
+    def __init__(
+        self, code: str, message: str, status: int = 500, details: Json | None = None
+    ) -> None:
+        super().__init__(message, details=details)
         self.code = code  # type: ignore[misc]
         self.status = status  # type: ignore[misc]
 
@@ -58,6 +60,15 @@ class Client:
         answer = self._send("GET", path, params=_given(params))
         shown = _json(answer)
         return shown, int(answer.headers.get("X-Total-Count", len(shown)))
+
+    def text(self, path: str, **params: Any) -> str:
+        """GET and return the answer as it is."""
+        return str(self._send("GET", path, params=_given(params)).text)
+
+    def send(self, path: str, content: bytes, media_type: str, **params: Any) -> Json:
+        """POST content of any type and return the JSON answer."""
+        headers = {"Content-Type": media_type}
+        return self._call("POST", path, content=content, headers=headers, params=_given(params))
 
     def find(self, path: str, **params: Any) -> Json | None:
         """GET and return the JSON answer, or None when there is no such thing."""
@@ -123,7 +134,8 @@ def _refused(answer: Any) -> ServerError:
     status = answer.status_code
     try:
         body = answer.json()
-        return ServerError(str(body["code"]), str(body.get("message") or body["reason"]), status)
+        message = str(body.get("message") or body["reason"])
+        return ServerError(str(body["code"]), message, status, body.get("details"))
     except (ValueError, KeyError, TypeError):
         shown = " ".join(answer.text[:200].split())
         return ServerError("SERVER_ERROR", f"{answer.url} answered {status} {shown}", status)

@@ -1,14 +1,15 @@
-"""Pools and allocations: `/turnup/v1/pools…`, `/allocations`, `/allocationSets`, `/kinds` (contract)."""
+"""Pools and allocations: `/turnup/v1/pools…`, `/allocations`, `/allocationSets`, `/kinds`, `/poolExport`, `/poolImport` (contract)."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
 from store import Database
-from turnup.http.pools import reading, reshaping, shaping, taking
+from turnup.http.pools import exchange, reading, reshaping, shaping, taking
+from turnup.http.pools.exchange import OTHER_TYPES
 from turnup.http.strict import known_parameters
 
-__all__ = ["PREFIX", "router"]
+__all__ = ["OTHER_TYPES", "PREFIX", "router"]
 
 PREFIX = "/turnup/v1/pools/"
 
@@ -21,4 +22,5 @@ def router(database: Database) -> APIRouter:
     shaping.add_to(api, database)
     reshaping.add_to(api, database)
     reading.add_to(api, database)
+    exchange.add_to(api, database)
     return api
