@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from inventory.relations import chunks
 from inventory.tables import stake
 from inventory.temporal import halves
+from inventory.walk import Walk
 from store import Rx, Tx
 
 _Stake = tuple[str, str, str | None]
@@ -45,12 +45,8 @@ def of_party(rx: Rx, party: str, at: datetime | None = None) -> set[str]:
 def parties(rx: Rx, instances: Collection[str], at: datetime | None = None) -> list[dict[str, str]]:
     """Return the parties of these instances, each role once: {id, role, name?}."""
     found: dict[tuple[str, str], dict[str, str]] = {}
-    for chunk in chunks(sorted(instances)):
-        for valid in halves(stake.c, at):
-            columns = select(stake.c.party, stake.c.role, stake.c.name)
-            for row in rx.rows(columns.where(stake.c.instance.in_(chunk), valid)):
-                entry = {"id": row.party, "role": row.role}
-                found[row.party, row.role] = entry | ({"name": row.name} if row.name else {})
+    for party, role, name in Walk(rx, at).stakes(instances):
+        found[party, role] = {"id": party, "role": role} | ({"name": name} if name else {})
     return [found[key] for key in sorted(found)]
 
 

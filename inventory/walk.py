@@ -76,6 +76,10 @@ class Walk:
         """Return (instance, node) of what these instances stand on."""
         return list(self._rows("instance, node", "footprint", "instance", ids))
 
+    def stakes(self, ids: Collection[str]) -> Iterator[Row]:
+        """Return (party, role, name) of what these instances name."""
+        return self._rows("party, role, name", "stake", "instance", ids)
+
     def count_on(self, nodes: Collection[str], most: int) -> int:
         """Return how many resources stand on these nodes; counting stops at `most`."""
         counted = 0
