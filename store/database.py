@@ -238,7 +238,9 @@ class _Writers:
         try:
             tx.rollback()
         except Exception:  # noqa: BLE001  (the session is gone, and with it what was not committed)
-            driver.invalidate()
+            # SQLAlchemy warns when it has done so itself, and the warning would hide what went wrong
+            if driver.is_valid:
+                driver.invalidate()
         if driver.is_valid:
             self._idle.append((driver, time.monotonic()))
         else:
