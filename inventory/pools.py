@@ -241,9 +241,8 @@ def not_found(kind: str, scope: str) -> PoolNotFound:
 
 
 def _number(rx: Rx, id: str) -> int | None:  # noqa: A002
-    query = select(table.c.number).where(table.c.id == id, table.c.removed.is_(None))
-    number: int | None = rx.scalar(query)
-    return number
+    row = Raw(rx).one("SELECT number FROM pool WHERE id = ? AND removed IS NULL", id)
+    return None if row is None else int(row[0])
 
 
 # -- making -----------------------------------------------------------------------------------------
@@ -251,10 +250,12 @@ def _number(rx: Rx, id: str) -> int | None:  # noqa: A002
 
 def _make(tx: Tx, new: NewPool) -> bool:
     made = layout(new.kind, new.content)
-    if _number(tx, new.id) is not None:
-        return False
-    domain, places = new.address_domain, made.places
-    held = [] if domain is None or places is None else extents.refuse(tx, domain, places)
+    domain, held = new.address_domain, []
+    if domain is not None and made.places is not None:
+        # a pool that exists would be found to overlap itself
+        if _number(tx, new.id) is not None:
+            return False
+        held = extents.refuse(tx, domain, made.places)
     number = _insert(tx, new, made, domain, None)
     if number is None:
         return False
