@@ -263,6 +263,11 @@ class _Flow:
         self._sums = [0.0, *accumulate(amount for _, amount in ordered)]
         self._rate, self._delay, self._both = rate, delay, both
 
+    @property
+    def moves(self) -> bool:
+        """Return whether anything ever comes."""
+        return self._rate > 0 or bool(self.days)
+
     def at(self, day: float, *, before: bool = False) -> float:
         """Return how many came by a day, or until just before it."""
         stepped = self._sums[(bisect_left if before else bisect_right)(self.days, day)]
@@ -290,15 +295,28 @@ class _Sums:
     """What is free over time; days are counted from now."""
 
     def __init__(self, free: int, gains: Sequence[_Flow], losses: Sequence[_Flow]) -> None:
-        self._free, self._gains, self._losses = free, gains, losses
+        self._free = free
+        self._gains = [flow for flow in gains if flow.moves]
+        self._losses = [flow for flow in losses if flow.moves]
 
-    def at(self, day: float, *, before: bool = False) -> float:
-        gained = sum(flow.at(day, before=before) for flow in self._gains)
-        return self._free + gained - sum(flow.at(day, before=before) for flow in self._losses)
+    def levels(self, horizon: float) -> list[tuple[float, float, float]]:
+        """Return (day, free just before, free then) wherever the course jumps or bends, and at both ends."""
+        flows = (*self._gains, *self._losses)
+        bends = {day for flow in flows for day in flow.bends() if 0.0 < day < horizon}
+        jumps = {day for flow in flows for day in flow.days}
+        return [self._level(day, day in jumps) for day in sorted({0.0, float(horizon)} | bends)]
 
-    def marks(self, horizon: float) -> list[float]:
-        bends = {day for flow in (*self._gains, *self._losses) for day in flow.bends()}
-        return sorted({0.0, float(horizon)} | {day for day in bends if 0.0 < day < horizon})
+    def _level(self, day: float, jumps: bool) -> tuple[float, float, float]:
+        then = self._at(day, before=False)
+        return day, self._at(day, before=True) if jumps else then, then
+
+    def _at(self, day: float, *, before: bool) -> float:
+        level = float(self._free)
+        for flow in self._gains:
+            level += flow.at(day, before=before)
+        for flow in self._losses:
+            level -= flow.at(day, before=before)
+        return level
 
 
 class _Expected(_Sums):
@@ -328,8 +346,7 @@ class _Earliest(_Sums):
 
 
 def _course(sums: _Sums, horizon: float) -> _Course:
-    marks = sums.marks(horizon)
-    levels = [(day, sums.at(day, before=True), sums.at(day)) for day in marks]
+    levels = sums.levels(horizon)
     empty = again = None
     for (left, _, here), (right, there, _) in pairwise(levels):
         if empty is None:
@@ -337,7 +354,7 @@ def _course(sums: _Sums, horizon: float) -> _Course:
         if empty is not None and again is None and left >= empty:
             again = _crossing(left, here, right, there, sinking=False)
     if empty is None and levels[-1][2] <= _NOTHING:
-        empty = marks[-1]
+        empty = levels[-1][0]
     return _Course(empty, again, min(min(before, after) for _, before, after in levels))
 
 

@@ -149,7 +149,11 @@ class Planner:
     def _plan(self, order: Order, name: str, at: datetime) -> Plan:
         try:
             items = load_items(self._rx, self._catalog, order)
-            held = {i.id: resources.held_by(self._rx, i.resource) for i in items if i.action is not Action.ADD}
+            held = {
+                i.id: resources.held_by(self._rx, i.resource)
+                for i in items
+                if i.action is not Action.ADD
+            }
             walks = [Walk(self.look, 0).through(items, held)]
             walks += [
                 Walk(self.look, n).through(items, held)
