@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import uvicorn
 
 from activation.credentials import Credentials
 from turnup.application import Application
+from turnup.cli._client import segment
 from turnup.server import build
 from turnup.settings import Settings
 
@@ -82,7 +82,7 @@ class Http:
 
 def at(pool: str, *more: str) -> str:
     """Return the path of a pool or of what is below it."""
-    return "/pools/" + "/".join(quote(name, safe="") for name in (pool, *more))
+    return "/pools/" + "/".join(segment(name) for name in (pool, *more))
 
 
 @contextmanager
