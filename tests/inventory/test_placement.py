@@ -31,7 +31,10 @@ POLICIES: tuple[Policy, ...] = ("best-fit", "fill", "spread", "nearest")
 
 def port(name: str, free: int = 100, used: int = 0, **more: Any) -> Candidate:
     device = name.partition("/")[0]
-    attributes: dict[str, dict[str, Any]] = {"port": {"id": name, "free": free, "used": used}, "device": {"name": device}}
+    attributes: dict[str, dict[str, Any]] = {
+        "port": {"id": name, "free": free, "used": used},
+        "device": {"name": device},
+    }
     return Candidate(name, device, attributes, free=free, used=used, **more)
 
 
