@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Lifespan
 
 from activation.credentials import Credentials
 from activation.drivers.eos import preload
@@ -26,6 +27,7 @@ from lab import api as lab
 from lab.api import LabInfo
 from rom.api import routers as rom_routers
 from som.api import routers as som_routers
+from store import Database
 from store.errors import InvalidInput
 from tmf.collection import ERRORS
 from tmf.errors import install
@@ -166,12 +168,7 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
             preload()
         yield
 
-    http = FastAPI(title="Turnup", version="0.1.0", lifespan=lifespan, responses=ERRORS)
-    # inside what refuses NUL characters, which looks for them in the decoded path
-    http.add_middleware(EncodedNames, prefix=pools.PREFIX)
-    install(http, pools.OTHER_TYPES)
-    # first: values are taken a thousand times as often as anything else, and routes are tried in their order
-    http.include_router(pools.router(application.database))
+    http = limited(application.database, lifespan)
     for api in _tmf(application):
         http.include_router(api)
     tracer = Tracer(application.database, application.ledger, application.activation)
@@ -188,6 +185,19 @@ def build(application: Application, running: LabInfo | None) -> FastAPI:
     http.include_router(_catalog_router(application))
     if running:
         http.include_router(lab_http.router(running.name, application.settings.state_dir))
+    return http
+
+
+def limited(database: Database, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """Return an HTTP application with error bodies, limits and the calls on pools.
+
+    Those come first: values are taken a thousand times as often as anything else, and routes are tried in order.
+    """
+    http = FastAPI(title="Turnup", version="0.1.0", lifespan=lifespan, responses=ERRORS)
+    # inside what refuses NUL characters, which looks for them in the decoded path
+    http.add_middleware(EncodedNames, prefix=pools.PREFIX)
+    install(http, pools.OTHER_TYPES)
+    http.include_router(pools.router(database))
     return http
 
 

@@ -1,4 +1,4 @@
-"""The whole HTTP application on a fresh database, on a port of its own, and what tests of pools say to it."""
+"""The HTTP application on a fresh database, on a port of its own, and what tests of pools say to it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from activation.credentials import Credentials
+from store import Database
 from turnup.application import Application
 from turnup.cli._client import segment
-from turnup.server import build
+from turnup.server import build, limited
 from turnup.settings import Settings
 
 Json = dict[str, Any]
@@ -87,13 +89,27 @@ def at(pool: str, *more: str) -> str:
 
 @contextmanager
 def application(store_url: str, folder: Path) -> Iterator[Http]:
-    """Build the application as the server does; no engine runs, no lab is there."""
+    """Serve the whole application; no engine runs, no lab is there."""
     settings = Settings(database_url=store_url, state_dir=folder, runtime="none")
     built = Application(settings, Credentials(lab={}))
-    # without its lifespan: no engine looks for orders while values are counted
-    config = uvicorn.Config(
-        build(built, None), host="127.0.0.1", port=0, log_level="error", lifespan="off"
-    )
+    with serving(build(built, None)) as found:
+        yield found
+    built.database.close()
+
+
+@contextmanager
+def pools_alone(store_url: str) -> Iterator[Http]:
+    """Serve the calls on pools with all their limits, and nothing else: made for each test."""
+    database = Database(store_url)
+    with serving(limited(database)) as found:
+        yield found
+    database.close()
+
+
+@contextmanager
+def serving(http: FastAPI) -> Iterator[Http]:
+    """Serve on a free port, without the lifespan: no engine looks for orders while values are counted."""
+    config = uvicorn.Config(http, host="127.0.0.1", port=0, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -105,4 +121,3 @@ def application(store_url: str, folder: Path) -> Iterator[Http]:
         yield Http(client)
     server.should_exit = True
     thread.join(10)
-    built.database.close()
