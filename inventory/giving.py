@@ -38,14 +38,16 @@ def _rest(pool: PoolRow, now: int) -> int | None:
 
 def _end(raw: Raw, one: Held, now: int, until: int | None, cause: Cause | None) -> bool:
     # not `valid_to IS NULL`: a plan made while the table was empty took the index of present values instead of the
-    # key, and read all of it for each value
+    # key, and read all of it for each value. The pool (no index either): the value may have been moved to another one
+    # since it was looked up, and would be lost between the two
     ended = raw.run(
         "UPDATE allocation SET valid_to = ?, quarantine_until = ?, end_order_id = ?, end_item_id = ?, "
-        "end_layer = ? WHERE id = ? AND coalesce(valid_to, -1) = -1",
+        "end_layer = ? WHERE id = ? AND pool + 0 = ? AND coalesce(valid_to, -1) = -1",
         now,
         until,
         *names_of(cause),
         one.id,
+        one.pool.number,
     )
     if not ended:
         return False

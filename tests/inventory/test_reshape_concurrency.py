@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ import pytest
 from inventory import allocator, pools, reshape, transfer
 from inventory.errors import Contention, PoolExhausted, PoolInUse, PoolNotFound
 from inventory.integrity import verify
-from store import Database, TurnupError, Tx
+from store import Database, ManualClock, TurnupError, Tx
 
 WORKERS = 6
 T = TypeVar("T")
@@ -85,6 +86,32 @@ def test_a_release_that_waits_for_a_split_releases_what_has_moved(store: Databas
         assert pools.pool(rx, "s-vlan@west").quarantined == 1
 
 
+def test_what_expires_while_it_moves_is_not_given_back_to_the_old_pool(
+    base: Database, clock: ManualClock
+) -> None:
+    vlans(base)
+
+    def take(tx: Tx, **more: Any) -> int:
+        return allocator.take(tx, kind="s-vlan", scope="bng", owner="o", **more)[0].value
+
+    with base.write() as tx:
+        take(tx, value=300, ttl_seconds=30)
+
+    def again() -> int:
+        with base.write() as tx:
+            return take(tx)
+
+    with base.write() as tx:
+        reshape.split(tx, "s-vlan@bng", at=200, scope="west")
+        clock.advance(timedelta(seconds=60))
+        beside = Beside(again)
+        beside.waits()
+    assert beside.result() == 1
+    sound(base)
+    with base.read() as rx:
+        assert pools.pool(rx, "s-vlan@west").free == 201
+
+
 def test_a_confirmation_that_waits_for_a_move_confirms_what_has_moved(store: Database) -> None:
     vlans(store)
     vlans(store, "west", first=500, last=600)
@@ -138,6 +165,51 @@ def test_a_shrink_waits_for_those_who_take(store: Database, value: int | None) -
     with pytest.raises(PoolInUse):
         beside.result()
     sound(store)
+
+
+@pytest.mark.parametrize("how", ["shrink", "split"])
+def test_what_a_taker_cuts_off_while_it_is_waited_for_is_seen(store: Database, how: str) -> None:
+    vlans(store, first=200)
+
+    def change() -> None:
+        with store.write() as tx:
+            if how == "shrink":
+                reshape.shrink(tx, "s-vlan@bng", first=300)
+            else:
+                reshape.split(tx, "s-vlan@bng", at=300, scope="west")
+
+    with store.write() as tx:
+        # 200 to 349 become a new range, which those who wait for the old one do not know of
+        allocator.take(tx, kind="s-vlan", scope="bng", owner="o", value=350)
+        beside = Beside(change)
+        beside.waits()
+    beside.result()
+    sound(store)
+    with store.read() as rx:
+        assert [one.value for one in allocator.allocations(rx, owner="o")] == [350]
+
+
+@pytest.mark.parametrize("quarantine", [True, False])
+def test_what_is_released_while_a_split_waits_moves_as_free(
+    store: Database, quarantine: bool
+) -> None:
+    vlans(store, first=200, quarantine_seconds=60)
+    with store.write() as tx:
+        allocator.take(tx, kind="s-vlan", scope="bng", owner="o", count=150)
+
+    def split() -> None:
+        with store.write() as tx:
+            reshape.split(tx, "s-vlan@bng", at=300, scope="west")
+
+    with store.write() as tx:
+        allocator.release(tx, "o", quarantine=quarantine)
+        beside = Beside(split)
+        beside.waits()
+    beside.result()
+    sound(store)
+    with store.read() as rx:
+        west = pools.pool(rx, "s-vlan@west")
+    assert (west.reserved, west.quarantined) == (0, 50 if quarantine else 0)
 
 
 def test_a_shrink_goes_on_when_a_taker_gives_up(store: Database) -> None:
