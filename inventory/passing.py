@@ -101,6 +101,9 @@ def move(
         )
     _refuse_other(source, target, (parts[0][0], parts[-1][1]))
     refuse_own(target, shifting.spans(Raw(tx), target.number), parts)
+    for pool_, span in ((source, part), (target, (target.first, target.last))):
+        # a reservation that was over, and not yet swept up, stood in the way
+        shifting.sweep(Raw(tx), pool_.number, span, to_micros(tx.now))
     _refuse_both(tx, source, target, part)
     _pass(tx, source, target, (parts[0][0], parts[-1][1]), "moved")
     return pool(tx, id), pool(tx, to)

@@ -35,6 +35,8 @@ class Held:
     subject: str | None = None
     expires: datetime | None = None
     confirmed: bool = False
+    ordinal: int = 0
+    """Which of the values that its owner took at once."""
 
     def state(self) -> str:
         return "active" if self.confirmed else "reserved"
