@@ -30,6 +30,7 @@ from store.errors import TurnupError
 _CHUNK = 5_000
 _BULK = 20_000
 _TRIES = 40
+_FEW = 200
 _SHARED = "shared:"
 EVENT_COLUMNS = "pool, at, what, details"
 EVENT_TYPES = ("integer", "bigint", "text", "jsonb")
@@ -217,16 +218,24 @@ class _Filling:
         return sorted((_Range(*row) for row in rows), key=attrgetter("lo"))
 
     def _holders(self, values: Sequence[int]) -> dict[int, str]:
-        found: dict[int, str] = {}
-        for chunk in chunks(values):
-            rows = self._raw.all(
-                f"SELECT value, owner FROM allocation WHERE pool = ? AND value IN ({marks(len(chunk))}) "
+        """Return who holds which of these values.
+
+        Not `value IN (…)`: PostgreSQL without statistics read the whole pool for each list, and compared it to all of it.
+        """
+        wanted = set(values)
+        few = len(wanted) <= _FEW
+        parts = [(value, value) for value in wanted] if few else [(min(wanted), max(wanted))]
+        rows = [
+            row
+            for part in parts
+            for row in self._raw.all(
+                "SELECT value, owner FROM allocation WHERE pool = ? AND value >= ? AND value <= ? "
                 "AND valid_to IS NULL",
                 self._shape.number,
-                *chunk,
+                *part,
             )
-            found |= dict(rows)
-        return found
+        ]
+        return {value: owner for value, owner in rows if value in wanted}
 
     def _holdings(self, owners: Iterable[str]) -> set[str]:
         """Return who of these owners holds something of the pool."""
