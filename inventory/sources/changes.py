@@ -97,19 +97,28 @@ def bring(tx: Tx, source: Source, places: Sequence[Place]) -> int:
 def _bring(tx: Tx, source: Source, pool: int, values: Sequence[int]) -> int:
     held = _held(tx, source).where(allocation.c.pool == pool, allocation.c.value.in_(values))
     found = tx.execute(held).mappings().all()
+    new = [
+        {"source": source.name, "pool": pool, "value": row["value"], "version": 1}
+        | _wish(tx, row["wish"], row["owner"], None)
+        for row in found
+        if row["id"] is None
+    ]
+    if new:
+        tx.execute(insert(table), new)
     for row in found:
-        _want(tx, source, row, row["wish"], row["owner"])
+        if row["id"] is not None:
+            _want(tx, row, row["wish"], row["owner"])
     mine = table.c.pool == pool, table.c.value.in_(values)
     gone = tx.execute(_gone(tx, source).where(*mine)).mappings().all()
     for row in gone:
         until = _resting_until(tx, row) if source.rules.write_back.resting else None
         if until is not None and row["written"] is not None:
-            _want(tx, source, row, "deprecated", row["owner"], until)
+            _want(tx, row, "deprecated", row["owner"], until)
         else:
-            _want(tx, source, row, _ABSENT, row["owner"])
+            _want(tx, row, _ABSENT, row["owner"])
     over = tx.execute(_rested(tx, source).where(*mine)).mappings().all()
     for row in over:
-        _want(tx, source, row, _ABSENT, row["owner"])
+        _want(tx, row, _ABSENT, row["owner"])
     return len(found) + len(gone) + len(over)
 
 
@@ -189,10 +198,15 @@ def _resting_until(tx: Tx, row: RowMapping) -> datetime | None:
     return until
 
 
-def _want(
-    tx: Tx, source: Source, row: RowMapping, wish: str, owner: str, until: datetime | None = None
-) -> None:
-    values = {
+def _want(tx: Tx, row: RowMapping, wish: str, owner: str, until: datetime | None = None) -> None:
+    # a row that nothing was written for is sent, too: a process may have died after the source's answer
+    forgotten = {"version": table.c.version + 1, "code": None, "message": None}
+    values = _wish(tx, wish, owner, until) | forgotten
+    tx.execute(update(table).where(table.c.id == row["id"]).values(**values))
+
+
+def _wish(tx: Tx, wish: str, owner: str, until: datetime | None) -> dict[str, Any]:
+    return {
         "owner": owner,
         "wanted": wish,
         "until": until,
@@ -201,13 +215,6 @@ def _want(
         "due": tx.now,
         "changed": tx.now,
     }
-    if row["id"] is None:
-        key = {"source": source.name, "pool": row["pool"], "value": row["value"]}
-        tx.execute(insert(table).values(**key, **values, version=1))
-        return
-    # a row that nothing was written for is sent, too: a process may have died after the source's answer
-    forgotten = {"version": table.c.version + 1, "code": None, "message": None}
-    tx.execute(update(table).where(table.c.id == row["id"]).values(**values | forgotten))
 
 
 # -- what is -----------------------------------------------------------------------------------------

@@ -210,7 +210,7 @@ class RestSource:
     def _found(self, target: Target, given: Fields) -> Found:
         return Found(
             id=str(given["id"]),
-            text=str(given[_STANDS_BY[target.collection]]),
+            text=_text_of(target, given),
             status=_lower(given["status"]),
             mark=self._mark(given),
             holder=given.get("holder") or given["description"],
@@ -233,9 +233,6 @@ class RestSource:
         if self._owner_field is None:
             return {**status, "description": content.mark}
         return {**status, "custom_fields": {self._owner_field: content.mark}}
-
-
-_STANDS_BY = {"address": "address", "prefix": "prefix", "vlan": "vid"}
 
 
 # -- the JSON of a source -----------------------------------------------------------------------------
@@ -339,6 +336,16 @@ def _stands(target: Target, given: Fields) -> bool:
                 and inside.version == wanted.version
                 and inside.subnet_of(wanted)  # type: ignore[arg-type]
             )
+
+
+def _text_of(target: Target, given: Fields) -> str:
+    match target.collection:
+        case "address":
+            return _host(given["address"])
+        case "prefix":
+            return str(given["prefix"])
+        case "vlan":
+            return str(given["vid"])
 
 
 def _host(address: Any) -> str:

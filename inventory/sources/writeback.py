@@ -23,8 +23,9 @@ from inventory.sources.errors import (
     SourceRefused,
     SourceUnreachable,
 )
+from inventory.sources.holding import Use, hold
 from inventory.sources.marks import is_ours, mark
-from inventory.sources.objects import PoolRef, pool_ref
+from inventory.sources.objects import PoolRef, Tally, pool_ref
 from inventory.sources.port import Content, Found, SourceOfTruth, Target
 from inventory.sources.register import Source
 from inventory.tables import source_object
@@ -162,7 +163,7 @@ class _Round:
         place = self._place(change.pool)
         target = _target(place, change.value)
         if change.status is None:
-            self._withdraw(target)
+            self._withdraw(place.pool, target)
             return None
         content = Content(
             status=change.status,
@@ -206,8 +207,13 @@ class _Round:
             self._report.updated += 1
         return mine.id
 
-    def _withdraw(self, target: Target) -> None:
-        mine, _ = self._apart(self._port.find(target))
+    def _withdraw(self, pool: PoolRef, target: Target) -> None:
+        mine, others = self._apart(self._port.find(target))
+        if others:
+            # it was a conflict as long as somebody held it here; now it is theirs, before the next gets it
+            uses = [Use(target.collection, one.id, one.text, one.holder) for one in others]
+            with self._database.write() as tx:
+                hold(tx, self._source, pool, uses, Tally())
         for one in mine:
             if self._port.assigned(target, one.id):
                 raise SourceConflict(

@@ -79,6 +79,7 @@ class Likeness:
         self.fault: Fault | None = None
         self.page = 50
         self.write_enabled = True
+        self.enforce_unique = True
         self.custom_fields: set[str] = {"turnup_scope"}
         self._lock = threading.RLock()
         self._number = 0
@@ -210,7 +211,6 @@ class NetBox(Likeness):
 
     def __init__(self) -> None:
         super().__init__()
-        self.enforce_unique = True
         self._next = 100
 
     def _completed(self, name: str, given: Json) -> Json:
@@ -463,7 +463,8 @@ class Nautobot(Likeness):
         given["status"] = self.status(body["status"]["name"])
         if name == "ipam/ip-addresses":
             parent = self._parent(body.get("namespace"), body["address"])
-            self._no_twin(body["address"], parent)
+            if self.enforce_unique:
+                self._no_twin(body["address"], parent)
         if name == "ipam/prefixes":
             given["namespace"] = self.namespace(self._name_of(body["namespace"]))
             given["type"] = choice(body.get("type", "network"))
