@@ -68,7 +68,7 @@ def take(
         value: this value, and no other.
         subject: for whom; its own former value is given back even while it rests in quarantine.
         state: `reserved` until `confirm`, or `active` at once.
-        ttl_seconds: the reservation ends by itself after this; None: never.
+        ttl_seconds: a reservation ends by itself after this; None: never. What is active never does.
         count: how many values.
         band: from this reserved band of the pool, which nobody else is given values of unasked.
         cause: the order item.

@@ -76,7 +76,9 @@ def terms_of(
     """Return the terms of a call at this moment."""
     begins = tx.now
     now = to_micros(begins)
-    expires_at = None if ttl_seconds is None else now + ttl_seconds * _SECOND
+    # what is active does not expire: it was hidden after its time, yet never came back
+    ttl = ttl_seconds if state == "reserved" else None
+    expires_at = None if ttl is None else now + ttl * _SECOND
     return Terms(
         now=now,
         confirmed_at=now if state == "active" else None,

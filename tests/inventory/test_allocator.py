@@ -479,3 +479,13 @@ def test_expired_reservations_end_a_few_at_a_time(base: Database, clock: ManualC
         with base.write() as tx:
             ended.append(allocator.expire(tx, limit=10))
     assert ended == [10, 10, 5, 0]
+
+
+def test_what_is_active_does_not_expire(base: Database, clock: ManualClock) -> None:
+    with base.write() as tx:
+        pools.create_pool(tx, "s-vlan", "a", first=1, last=2)
+        allocator.take(tx, kind="s-vlan", scope="a", owner="o", ttl_seconds=5, state="active")
+    clock.advance(timedelta(seconds=6))
+    with base.write() as tx:
+        assert allocator.expire(tx) == 0
+        assert [one.owner for one in allocator.allocations(tx, pool="s-vlan@a")] == ["o"]
