@@ -33,8 +33,8 @@ from sqlalchemy import create_engine, text
 
 import inventory.tables
 from inventory import Cause, allocator, pools
+from inventory.allocation.taking import COLUMNS
 from inventory.allocator import Wish
-from inventory.taking import COLUMNS
 from store import Database, metadata, new_id
 
 OLTS, PORTS = 16, 16

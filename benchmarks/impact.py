@@ -39,8 +39,9 @@ from benchmarks._subscribers import (
     learn,
 )
 from benchmarks.chain import _one, _take_devices_out
-from inventory import allocator, impact, instances, tables, timeline
+from inventory import allocator, impact, instances, tables
 from inventory.impact import Page
+from inventory.lineage import timeline
 from lab import api as lab
 from store import Database, Rx, metadata, new_id
 from store.database import engine_url

@@ -11,18 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from inventory import carving, ranges
+from inventory.allocation import ranges
+from inventory.allocation.giving import names_of, release_held
+from inventory.allocation.holdings import Allocation, Held, allocations, held_by
+from inventory.allocation.ranges import Place
+from inventory.allocation.sets import take_set
+from inventory.allocation.taking import Wish, take_one, terms_of
 from inventory.cause import NO_CAUSE, Cause
+from inventory.counting.usage import pool_id
 from inventory.errors import AllocationNotFound, OwnedByOrder
-from inventory.giving import names_of, release_held
-from inventory.holdings import Allocation, Held, allocations, held_by
-from inventory.ranges import Place
 from inventory.raw import Raw
-from inventory.sets import take_set
-from inventory.shifting import went_with
-from inventory.taking import Wish, take_one, terms_of
+from inventory.shaping import carving
+from inventory.shaping.shifting import went_with
 from inventory.types import to_micros
-from inventory.usage import pool_id
 from store import Tx
 
 __all__ = [

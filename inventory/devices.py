@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inventory.registry import (
+from inventory.plant.registry import (
     AdminState,
     Device,
     DeviceVersion,
@@ -17,7 +17,7 @@ from inventory.registry import (
     put,
     remove,
 )
-from inventory.topology import ImportReport, TopologyImport, TopologyNode, import_topology
+from inventory.plant.topology import ImportReport, TopologyImport, TopologyNode, import_topology
 
 __all__ = [
     "AdminState",

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from inventory.choosing import PortChoice, alternatives, choose_device, choose_port, qualify
-from inventory.connectivity import EDGE_ROLE, Hop, Reach, path, place_id, reachable, route_to_edge
+from inventory.plant.choosing import PortChoice, alternatives, choose_device, choose_port, qualify
+from inventory.plant.connectivity import (
+    EDGE_ROLE,
+    Hop,
+    Reach,
+    path,
+    place_id,
+    reachable,
+    route_to_edge,
+)
 
 __all__ = [
     "EDGE_ROLE",

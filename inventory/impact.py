@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from inventory import instances, stakes
+from inventory import instances
+from inventory.allocation.holders import Holders
 from inventory.errors import InstanceNotFound, PartyNotFound
-from inventory.holders import Holders
-from inventory.hurt import Hurt, access_ports, hurt_with
-from inventory.walk import Found, Seen, Walk
+from inventory.lineage import stakes
+from inventory.lineage.hurt import Hurt, access_ports, hurt_with
+from inventory.lineage.walk import Found, Seen, Walk
 from store import Rx
 from store.errors import InvalidInput
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from sqlalchemy import RowMapping, Select, func, insert, select, update
 
-from inventory import footprints, lifecycle, stakes
 from inventory.cause import NO_CAUSE, Cause, cause_of, closed, ending_cause_of, opened
 from inventory.errors import InstanceNotFound
-from inventory.relations import Relation, chunks, relate, related, related_many, unrelate
+from inventory.lineage import footprints, lifecycle, stakes
+from inventory.lineage.relations import Relation, chunks, relate, related, related_many, unrelate
 from inventory.tables import instance as table
 from inventory.temporal import valid_at
 from store import Rx, Tx

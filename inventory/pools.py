@@ -9,18 +9,20 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from inventory import blocks, carving, declared, extents, journal
+from inventory import journal
+from inventory.counting.usage import Pool, free_of, pool, pool_id, pool_row, pools
 from inventory.errors import InvalidPrefix, InvalidRange, PoolExists, PoolNotFound
-from inventory.kind import Kind, Reuse
-from inventory.kinds import kind as kind_of
-from inventory.kinds import own_kinds
-from inventory.layout import Content, Layout, Span, layout, new_names, stock_spans, without
 from inventory.raw import Raw
-from inventory.renderings import Family, Names, Prefix
+from inventory.shaping import carving, extents
 from inventory.tables import pool as table
 from inventory.tables import pool_span
 from inventory.types import to_micros
-from inventory.usage import Pool, free_of, pool, pool_id, pool_row, pools
+from inventory.values import blocks, declared
+from inventory.values.kind import Kind, Reuse
+from inventory.values.kinds import kind as kind_of
+from inventory.values.kinds import own_kinds
+from inventory.values.layout import Content, Layout, Span, layout, new_names, stock_spans, without
+from inventory.values.renderings import Family, Names, Prefix
 from store import Rx, Tx
 from store.errors import InvalidInput
 

@@ -7,9 +7,9 @@ at work on the same values in another order. The locks are explained in `shiftin
 
 from __future__ import annotations
 
-from inventory.passing import move, reassign, split
-from inventory.policies import change, declare_pressure, drain, end_pressure
-from inventory.sizing import grow, remove, shrink
+from inventory.shaping.passing import move, reassign, split
+from inventory.shaping.policies import change, declare_pressure, drain, end_pressure
+from inventory.shaping.sizing import grow, remove, shrink
 
 __all__ = [
     "change",

@@ -18,7 +18,7 @@ from inventory import allocator
 from inventory.allocator import Allocation
 from inventory.errors import PoolDraining, PoolExhausted
 from inventory.instances import Cause
-from inventory.kinds import plain
+from inventory.values.kinds import plain
 from rom.context import bound, context
 from rom.decompose import assignment_order, contributions, groups, restoring, undo
 from rom.errors import RoleMissing

@@ -17,12 +17,12 @@ from catalog.errors import ExpressionFailed
 from catalog.expression import Expression
 from catalog.model import Assign
 from catalog.repository import Catalog
-from inventory.connectivity import reachable, route_to_edge
+from inventory.counting.runout import Booked, Demand
+from inventory.counting.utilisation import SharedValue, shared_value
 from inventory.devices import devices
 from inventory.errors import KindUnknown
-from inventory.kinds import kind as kind_of
-from inventory.runout import Booked, Demand
-from inventory.utilisation import SharedValue, shared_value
+from inventory.plant.connectivity import reachable, route_to_edge
+from inventory.values.kinds import kind as kind_of
 from orders import backlog
 from orders.backlog import Waiting
 from orders.model import Order, State

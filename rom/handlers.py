@@ -12,7 +12,7 @@ from activation.model import ChangeOutcome, ChangeRequest, ContributionChange
 from catalog.expression import Expression
 from catalog.repository import Catalogs
 from inventory.instances import get as get_instance
-from inventory.lifecycle import gone as ended
+from inventory.lineage.lifecycle import gone as ended
 from orders.ledger import Ledger
 from orders.model import (
     Done,

@@ -9,7 +9,7 @@ from catalog.characteristics import from_tmf, resolve
 from catalog.model import ResourceSpec
 from catalog.repository import Catalog
 from inventory.instances import Instance, find, get
-from inventory.lifecycle import gone
+from inventory.lineage.lifecycle import gone
 from orders.model import Item, NewItem, NewOrder, Order
 from orders.wire import place_of
 from rom.errors import ItemInvalid, ResourceNotFound

@@ -9,11 +9,11 @@ from typing import Any, get_args
 from catalog.errors import ExpressionFailed
 from catalog.expression import Expression
 from catalog.model import Affinity, Assign
-from inventory import choosing, placement
-from inventory.candidates import Ground, ground, standing
-from inventory.choosing import PortChoice
 from inventory.errors import NoPortFits
-from inventory.placement import Attributes, Choice, Condition, Load, Number, Policy, Rules
+from inventory.plant import choosing, placement
+from inventory.plant.candidates import Ground, ground, standing
+from inventory.plant.choosing import PortChoice
+from inventory.plant.placement import Attributes, Choice, Condition, Load, Number, Policy, Rules
 from rom.errors import NoDeviceOfRole
 from rom.model import ResourceItem
 from store import Tx

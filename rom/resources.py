@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from inventory import allocator
-from inventory.candidates import PROMISED
 from inventory.instances import (
     Cause,
     Instance,
@@ -20,8 +19,9 @@ from inventory.instances import (
     related,
     unrelate,
 )
-from inventory.lifecycle import Logical, Physical, gone
-from inventory.registry import CONTAINED, busy
+from inventory.lineage.lifecycle import Logical, Physical, gone
+from inventory.plant.candidates import PROMISED
+from inventory.plant.registry import CONTAINED, busy
 from orders.wire import characteristics, moment
 from rom.assign import Assigned
 from rom.placing import promised

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inventory.lifecycle import Logical, Physical
+from inventory.lineage.lifecycle import Logical, Physical
 
 LIVE = (Logical.ASSIGNED, Logical.IN_USE, Logical.SUSPENDED)
 

@@ -14,7 +14,7 @@ from typing import Any
 from activation.api import Activation
 from catalog.expression import Expression
 from inventory.instances import Cause, Instance, get, put
-from inventory.lifecycle import gone
+from inventory.lineage.lifecycle import gone
 from orders.ledger import Ledger
 from orders.model import Done, Hold, Outcome, Retry, Task, TaskSpec
 from rom.context import context

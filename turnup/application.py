@@ -13,8 +13,8 @@ from catalog.repository import Catalogs
 from com.handlers import ComParts
 from com.service import Com
 from inventory import devices as registry
-from inventory import kinds
 from inventory.devices import Device
+from inventory.values import kinds
 from orders.executor import EmbeddedExecutor, Runner
 from orders.ledger import Ledger
 from rom.handlers import RomParts

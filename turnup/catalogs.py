@@ -11,8 +11,8 @@ from catalog.data import CatalogData
 from catalog.errors import CatalogInvalid
 from catalog.load import load
 from catalog.repository import ImportResult, import_data
-from inventory import kinds
 from inventory.errors import KindConflict, KindInvalid
+from inventory.values import kinds
 from store import Database
 
 

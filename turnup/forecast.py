@@ -19,9 +19,9 @@ from com.handlers import child_of as service_order_of
 from com.handlers import plan_order as plan_products
 from com.parse import QUALIFIED, ProductItem
 from com.parse import load_items as product_items
-from inventory.connectivity import reachable
-from inventory.runout import Forecast, Level
-from inventory.utilisation import ALL, DEFAULT_OUTLOOK, Outlook, Which, forecasts, room
+from inventory.counting.runout import Forecast, Level
+from inventory.counting.utilisation import ALL, DEFAULT_OUTLOOK, Outlook, Which, forecasts, room
+from inventory.plant.connectivity import reachable
 from orders import backlog
 from orders.backlog import Waiting, as_stored
 from orders.model import Order, State
@@ -87,7 +87,7 @@ class Forecaster:
         offset: int = 0,
         limit: int | None = None,
     ) -> Outcome:
-        """Return a page of forecasts, the soonest to run out first. Raises as `inventory.utilisation.forecasts`."""
+        """Return a page of forecasts, the soonest to run out first. Raises as `inventory.counting.utilisation.forecasts`."""
         with self._database.read() as rx:
             booked = self._plans(rx)
             free = room(rx, pools_of(booked.plans))

@@ -10,7 +10,7 @@ from typing import Any
 from activation.fragments import BASE
 from inventory import devices as registry
 from inventory.devices import Device, TopologyImport, TopologyNode, import_topology
-from inventory.topology import ImportReport
+from inventory.plant.topology import ImportReport
 from lab import api as lab
 from store import Rx, Tx
 from store.errors import TurnupError

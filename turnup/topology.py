@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inventory.topology import ImportReport, TopologyImport, TopologyNode, import_topology
+from inventory.plant.topology import ImportReport, TopologyImport, TopologyNode, import_topology
 from lab.api import LabInfo, NodeInfo
 from store import Database
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from sqlalchemy import RowMapping, delete, insert, select, update
 
-from inventory.kinds import parse
 from inventory.sources.port import Collection
 from inventory.sources.register import Source
 from inventory.tables import pool as pool_table
 from inventory.tables import source_object as table
+from inventory.values.kinds import parse
 from store import Rx, Tx
 from store.errors import TurnupError
 

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 
 from sqlalchemy import RowMapping, select, update
 
-from inventory import allocator, blocks, journal, reshape, shifting
-from inventory.kinds import kind as kind_of
-from inventory.layout import without
+from inventory import allocator, journal, reshape
 from inventory.pools import stretch
 from inventory.raw import Raw
-from inventory.renderings import Span
+from inventory.shaping import shifting
 from inventory.sources.errors import SourceConflict
 from inventory.sources.objects import PoolRef, Tally, forget, keep, known
 from inventory.sources.port import Collection
 from inventory.sources.register import Source
 from inventory.tables import allocation, source_object
 from inventory.types import to_micros
+from inventory.values import blocks
+from inventory.values.kinds import kind as kind_of
+from inventory.values.layout import without
+from inventory.values.renderings import Span
 from store import Rx, Tx
 from store.errors import TurnupError
 

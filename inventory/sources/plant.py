@@ -6,15 +6,15 @@ from inventory import instances
 from inventory.devices import Device, TopologyImport, TopologyNode, import_topology
 from inventory.errors import DeviceNotFound
 from inventory.instances import Instance
-from inventory.kinds import own_kinds, technology
-from inventory.lifecycle import Physical
+from inventory.lineage.lifecycle import Physical
+from inventory.plant.registry import CONTAINED, get, patch, ports, upsert_node
 from inventory.pools import ensure_pool
-from inventory.registry import CONTAINED, get, patch, ports, upsert_node
 from inventory.sources.errors import SourceConflict, SourceInvalid
 from inventory.sources.objects import Tally, keep
 from inventory.sources.port import Interface, PlantDevice, SourceOfTruth
 from inventory.sources.register import Source
 from inventory.sources.rules import DeviceRule, facts, filled, rule_for
+from inventory.values.kinds import own_kinds, technology
 from store import Database, Rx, Tx
 from store.errors import TurnupError
 

@@ -14,7 +14,6 @@ from ipaddress import ip_network
 
 from sqlalchemy import select
 
-from inventory.kinds import render
 from inventory.sources import changes
 from inventory.sources.changes import Change
 from inventory.sources.errors import (
@@ -29,6 +28,7 @@ from inventory.sources.objects import PoolRef, Tally, pool_ref
 from inventory.sources.port import Content, Found, SourceOfTruth, Target
 from inventory.sources.register import Source
 from inventory.tables import source_object
+from inventory.values.kinds import render
 from store import Database, Rx
 from store.errors import TurnupError
 

@@ -23,7 +23,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from inventory import allocator, integrity, pools
+from inventory import allocator, pools
+from inventory.counting import integrity
 from store import Database, ManualClock, SystemClock
 from tests.crash import allocator_audit as audit
 from tests.crash import allocator_worker as worker

@@ -26,8 +26,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from inventory import allocator, journal, pools, reshape, usage
+from inventory import allocator, journal, pools, reshape
 from inventory.allocator import Allocation, Wish
+from inventory.counting import usage
 from inventory.errors import (
     AllocationNotFound,
     InvalidRange,
@@ -82,7 +83,9 @@ SHAPES = st.one_of(
     st.tuples(st.just("grow"), NAMES, st.integers(LOWEST, FIRST_SPARE), st.integers(1, 4)),
     st.tuples(st.just("shrink"), NAMES, st.integers(0, 3), st.integers(0, 3)),
     st.tuples(st.just("split"), st.sampled_from([MAIN, SPARE]), VALUES),
-    st.tuples(st.just("move"), NAMES, NAMES, VALUES, st.integers(1, 5)),
+    st.tuples(st.just("split"), st.just(MAIN), st.integers(FIRST, LAST)),
+    st.tuples(st.just("move"), NAMES, NAMES, st.integers(-1, 8), st.integers(1, 5)),
+    st.tuples(st.just("move"), NAMES, NAMES, st.integers(0, 4), st.integers(1, 3)),
     st.tuples(st.just("remove"), st.sampled_from([THIRD, THIRD, THIRD, SPARE, MAIN])),
 )
 
@@ -585,12 +588,14 @@ class Machine(RuleBasedStateMachine):
             self.model.pools[THIRD] = replace(old, values=set(), band={}, bands=set(), users=set())
             self.hand_over(name, THIRD, {value for value in values if value >= at})
 
-    def move(self, name: str, to: str, first: int, size: int) -> None:
+    def move(self, name: str, to: str, offset: int, size: int) -> None:
         if name == to or not (self.there(name) and self.there(to)):
             return
-        model, last = self.model, first + size - 1
+        model = self.model
+        first = min(model.pools[name].values, default=FIRST) + offset
+        last = first + size - 1
         values = {v for v in model.pools[name].values if first <= v <= last}
-        error = self.refuses_move(name, to, first, last, values)
+        error = self.refuses_move(name, to, (first, last), values)
         found = self.expect(
             "move",
             error,
@@ -603,11 +608,11 @@ class Machine(RuleBasedStateMachine):
             self.hand_over(name, to, values)
 
     def refuses_move(
-        self, source: str, target: str, first: int, last: int, values: set[int]
+        self, source: str, target: str, part: tuple[int, int], values: set[int]
     ) -> type[TurnupError] | tuple[type[TurnupError], ...] | None:
         model = self.model
         mine = model.pools[source].values
-        if not mine or not min(mine) <= first <= last <= max(mine) or not values:
+        if not mine or not min(mine) <= part[0] <= part[1] <= max(mine) or not values:
             return InvalidRange
         errors: list[type[TurnupError]] = []
         if values & model.pools[target].values:

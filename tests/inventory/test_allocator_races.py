@@ -21,8 +21,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from inventory import allocator, integrity, pools, reshape
+from inventory import allocator, pools, reshape
 from inventory.allocator import Wish
+from inventory.counting import integrity
 from inventory.errors import AllocationNotFound, Contention, PoolDraining, PoolInUse
 from inventory.tables import allocation
 from store import Database, ManualClock, TurnupError, Tx

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from inventory import allocator, carving, extents, journal, pools, tables
+from inventory import allocator, journal, pools, tables
 from inventory.errors import (
     AllocationNotFound,
     InvalidPrefix,
@@ -30,6 +30,7 @@ from inventory.errors import (
     ValueTaken,
 )
 from inventory.pools import Pool
+from inventory.shaping import carving, extents
 from store import Database, ManualClock, Rx, TurnupError, Tx
 from store.errors import InvalidInput
 from store.types import metadata

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from inventory import allocator, devices, graph, instances, reshape
-from inventory.candidates import Ground, ground, standing
-from inventory.choosing import outgrown
 from inventory.errors import NoAccessPath, NoPortFits, PoolExhausted
 from inventory.instances import Instance
-from inventory.placement import Affinity, Candidate, Condition, Load, Rules
+from inventory.plant.candidates import Ground, ground, standing
+from inventory.plant.choosing import outgrown
+from inventory.plant.placement import Affinity, Candidate, Condition, Load, Rules
 from inventory.raw import Raw
 from store import Database, ManualClock, Tx
 from tests.inventory import city

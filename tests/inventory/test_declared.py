@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from inventory import allocator, kinds, pools, tables
+from inventory import allocator, pools, tables
 from inventory.errors import (
     InvalidRange,
     KindConflict,
@@ -18,6 +18,7 @@ from inventory.errors import (
     PoolOverlap,
     ValueInvalid,
 )
+from inventory.values import kinds
 from store import Database, TurnupError
 
 TRUNK: dict[str, Any] = {

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
-from inventory import extents, tables
+from inventory import tables
 from inventory.errors import PoolOverlap
+from inventory.shaping import extents
 from store import Database, Tx
 
 DOMAIN = "asn/default"

@@ -7,7 +7,7 @@ import pytest
 from inventory import allocator, devices, graph
 from inventory.errors import NoAccessPath, PolicyUnknown, PoolExhausted
 from inventory.graph import Hop
-from inventory.placement import Rules
+from inventory.plant.placement import Rules
 from store import Database, Tx
 
 PON1, PON2, WEST = "olt-east-07/pon1", "olt-east-07/pon2", "olt-west-02/pon1"

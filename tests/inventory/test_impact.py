@@ -13,7 +13,7 @@ from inventory import Cause, allocator, devices, impact, instances
 from inventory.errors import InstanceNotFound, NodeNotFound, PartyNotFound, PoolNotFound
 from inventory.impact import Page
 from inventory.instances import Instance
-from inventory.registry import remove_link
+from inventory.plant.registry import remove_link
 from store import Database, ManualClock, Rx, Tx
 from store.errors import InvalidInput
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory import kinds as registry
 from inventory.errors import KindUnknown, ValueInvalid
-from inventory.kinds import kind, kinds, number, parse, plain, read, render, technology
-from inventory.renderings import NO_SD, OUTSIDE, Digits, Names, luhn
+from inventory.values import kinds as registry
+from inventory.values.kinds import kind, kinds, number, parse, plain, read, render, technology
+from inventory.values.renderings import NO_SD, OUTSIDE, Digits, Names, luhn
 
 V6 = {"prefix": "2001:db8:4000::/40", "prefixLength": 56}
 PARAMS: dict[str, dict[str, Any]] = {
@@ -304,7 +304,7 @@ def test_technologies_are_spelled_as_in_orders() -> None:
 
 def test_taking_values_needs_no_netaddr() -> None:
     code = (
-        "import sys; from inventory.kinds import parse, render; import inventory.allocator, inventory.pools; "
+        "import sys; from inventory.values.kinds import parse, render; import inventory.allocator, inventory.pools; "
         "assert parse('ipv4', {}, render('ipv4', {}, 7)) == 7; assert 'netaddr' not in sys.modules"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)

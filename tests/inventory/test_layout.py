@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.errors import InvalidPrefix, InvalidRange, ValueInvalid
-from inventory.kinds import kind, parse, read, render
-from inventory.layout import Content, Layout, Span, layout, without
+from inventory.values.kinds import kind, parse, read, render
+from inventory.values.layout import Content, Layout, Span, layout, without
 
 LAB = {"prefix": "10.0.0.0/24"}
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from inventory import Cause, devices, footprints, instances, lifecycle, relations, stakes, timeline
+from inventory import Cause, devices, instances
 from inventory.devices import TopologyImport, TopologyNode, import_topology
 from inventory.errors import DeviceNotFound, LifecycleInvalid
 from inventory.instances import Instance
-from inventory.lifecycle import LOGICAL, PHYSICAL, Logical, Physical
-from inventory.registry import remove_link, upsert_link
+from inventory.lineage import footprints, lifecycle, relations, stakes, timeline
+from inventory.lineage.lifecycle import LOGICAL, PHYSICAL, Logical, Physical
+from inventory.plant.registry import remove_link, upsert_link
 from inventory.tables import instance as table
 from store import Database, ManualClock
 

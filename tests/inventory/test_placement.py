@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.errors import PolicyUnknown
-from inventory.placement import (
+from inventory.plant.placement import (
     SHOWN,
     Affinity,
     Candidate,

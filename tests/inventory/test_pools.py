@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from inventory import allocator, extents, journal, pools, tables
+from inventory import allocator, journal, pools, tables
 from inventory.errors import (
     BandUnknown,
     InvalidPrefix,
@@ -26,6 +26,7 @@ from inventory.errors import (
 )
 from inventory.pools import Pool
 from inventory.raw import Raw
+from inventory.shaping import extents
 from store import Database, ManualClock, Rx, TurnupError
 from store.errors import InvalidInput
 from store.types import metadata

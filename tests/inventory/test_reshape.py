@@ -10,6 +10,8 @@ import pytest
 
 from inventory import allocator, journal, pools, reshape
 from inventory.cause import Cause
+from inventory.counting.integrity import verify
+from inventory.counting.usage import Pool, count_pools
 from inventory.errors import (
     AllocationNotFound,
     InvalidPrefix,
@@ -26,8 +28,6 @@ from inventory.errors import (
     ValueQuarantined,
     ValueTaken,
 )
-from inventory.integrity import verify
-from inventory.usage import Pool, count_pools
 from store import Database, ManualClock, Tx
 from store.errors import InvalidInput
 

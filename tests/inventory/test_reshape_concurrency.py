@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from inventory import allocator, pools, reshape, transfer
+from inventory import allocator, pools, reshape
+from inventory.counting.integrity import verify
+from inventory.documents import transfer
 from inventory.errors import Contention, PoolExhausted, PoolInUse, PoolNotFound
-from inventory.integrity import verify
 from store import Database, ManualClock, TurnupError, Tx
 
 WORKERS = 6

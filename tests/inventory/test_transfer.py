@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inventory import allocator, journal, kinds, pools, reshape, transfer
+from inventory import allocator, journal, pools, reshape
 from inventory.cause import Cause
+from inventory.counting.integrity import verify
+from inventory.documents import transfer
+from inventory.documents.transfer import export_pools, from_csv, import_pools, to_csv
 from inventory.errors import ImportInvalid, OwnedByOrder, PoolNotFound, PoolOverlap
-from inventory.integrity import verify
 from inventory.tables import TABLES
-from inventory.transfer import export_pools, from_csv, import_pools, to_csv
+from inventory.values import kinds
 from store import Database, ManualClock, Tx
 
 Json = dict[str, Any]

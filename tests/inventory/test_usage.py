@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, update
 
-from inventory import allocator, pools, reshape, usage
+from inventory import allocator, pools, reshape
+from inventory.counting import usage
+from inventory.counting.integrity import Report, verify
+from inventory.counting.usage import Pool
 from inventory.errors import PoolNotFound
-from inventory.integrity import Report, verify
 from inventory.raw import Raw
 from inventory.tables import allocation, free_range
-from inventory.usage import Pool
 from store import Database, ManualClock, TurnupError, Tx
 
 MINUTE = timedelta(minutes=1)

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from inventory import allocator, pools, reshape
-from inventory.errors import PoolNotFound
-from inventory.runout import (
+from inventory.counting.runout import (
     Booked,
     Day,
     Demand,
@@ -23,7 +22,7 @@ from inventory.runout import (
     forecast,
     trend_of,
 )
-from inventory.utilisation import (
+from inventory.counting.utilisation import (
     Outlook,
     Which,
     forecasts,
@@ -33,6 +32,7 @@ from inventory.utilisation import (
     roll_up,
     states,
 )
+from inventory.errors import PoolNotFound
 from store import Database, ManualClock
 from store.errors import InvalidInput
 

@@ -10,8 +10,8 @@ import pytest
 
 from catalog.model import ResourceSpec
 from inventory import allocator, pools
-from inventory.runout import Booked
-from inventory.topology import TopologyImport, TopologyNode, import_topology
+from inventory.counting.runout import Booked
+from inventory.plant.topology import TopologyImport, TopologyNode, import_topology
 from rom.forecast import Look, Plan, Take, Walk, demand, pools_of, without_pool
 from rom.model import Action, ResourceItem
 from store import Database

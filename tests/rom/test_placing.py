@@ -10,12 +10,13 @@ import pytest
 
 from catalog.errors import ExpressionFailed
 from catalog.model import CHOSEN_DEVICE_NAMES, DEVICE_NAMES, PORT_NAMES, ResourceSpec
-from inventory import allocator, choosing
-from inventory.candidates import Ports, devices
-from inventory.choosing import PortChoice
-from inventory.connectivity import reachable
+from inventory import allocator
 from inventory.errors import NoPortFits, PoolExhausted
 from inventory.instances import get
+from inventory.plant import choosing
+from inventory.plant.candidates import Ports, devices
+from inventory.plant.choosing import PortChoice
+from inventory.plant.connectivity import reachable
 from inventory.pools import create_pool
 from rom import resources
 from rom.assign import Assigned, Assigner, Assignment

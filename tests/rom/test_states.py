@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inventory.lifecycle import LOGICAL, PHYSICAL
+from inventory.lineage.lifecycle import LOGICAL, PHYSICAL
 from rom.states import LIVE, TMF639
 
 # TMF639 4.0, the enumerations of the official file

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from inventory import allocator, pools, registry
+from inventory import allocator, pools
 from inventory.errors import PoolExhausted, ValueOutsidePool
+from inventory.plant import registry
 from inventory.sources import Report, run_import
 from inventory.sources.errors import (
     SourceAnswerInvalid,

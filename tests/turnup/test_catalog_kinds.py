@@ -12,8 +12,9 @@ import yaml
 from catalog.errors import CatalogInvalid
 from catalog.load import load
 from catalog.repository import Catalogs
-from inventory import kinds, pools
+from inventory import pools
 from inventory.errors import KindConflict, KindInvalid
+from inventory.values import kinds
 from rom.assign import Assigner
 from rom.model import Action, ResourceItem
 from store import Database

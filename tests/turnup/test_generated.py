@@ -12,8 +12,9 @@ from sqlalchemy import text
 
 from benchmarks._subscribers import CUSTOMERS, Rows, Size, Template, generate, learn, line_rows
 from benchmarks.impact import one_order
-from inventory import allocator, impact, instances, pools, timeline
+from inventory import allocator, impact, instances, pools
 from inventory.impact import Page
+from inventory.lineage import timeline
 from store import Database, Rx
 
 Json = dict[str, Any]

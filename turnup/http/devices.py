@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from activation.api import Activation
 from inventory import devices as registry
-from inventory import timeline
 from inventory.devices import Device, Port
-from inventory.timeline import DeviceStep
+from inventory.lineage import timeline
+from inventory.lineage.timeline import DeviceStep
 from store import Database, Rx, to_text
 from store.errors import InvalidInput
 from tmf.errors import InvalidQuery

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from inventory.runout import Booked, Day, Forecast, Level, Limits, Rate
-from inventory.utilisation import (
+from inventory.counting.runout import Booked, Day, Forecast, Level, Limits, Rate
+from inventory.counting.utilisation import (
     Group,
     GroupBy,
     Outlook,

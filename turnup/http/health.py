@@ -7,8 +7,8 @@ import time
 from fastapi import APIRouter, Response
 from sqlalchemy import text
 
-from inventory.runout import PoolState
-from inventory.utilisation import fullest
+from inventory.counting.runout import PoolState
+from inventory.counting.utilisation import fullest
 from store import Rx
 from turnup.application import Application
 

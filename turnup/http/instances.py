@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from inventory import instances, relations, timeline
+from inventory import instances
 from inventory.cause import Cause
 from inventory.instances import Version
-from inventory.relations import Lasting, Relation
-from inventory.timeline import Change, Step
+from inventory.lineage import relations, timeline
+from inventory.lineage.relations import Lasting, Relation
+from inventory.lineage.timeline import Change, Step
 from store import Database, to_text
 from turnup.http.moments import instant
 

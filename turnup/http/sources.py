@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from inventory.kinds import render
 from inventory.sources import PushReport, Source, changes, parse_rules, register
 from inventory.sources.changes import Change, State
 from inventory.sources.objects import pool_ref
+from inventory.values.kinds import render
 from store import Database, Rx, to_text
 from tmf.web import TmfResponse, validate
 from turnup.exchange import IMPORT_WAIT_S, Exchange

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from inventory.allocation.lookup import Holding
 from inventory.allocator import Allocation
 from inventory.cause import Cause
+from inventory.counting.usage import Band, Pool, Span
 from inventory.journal import PoolEvent
-from inventory.kind import Kind
-from inventory.kinds import render
-from inventory.lookup import Holding
-from inventory.usage import Band, Pool, Span
+from inventory.values.kind import Kind
+from inventory.values.kinds import render
 from store import to_text
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from inventory import transfer
+from inventory.documents import transfer
 from store import Database
 from tmf.errors import InvalidBody
 from tmf.web import TmfResponse, media_type

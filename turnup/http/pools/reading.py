@@ -6,7 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from inventory import journal, kinds, lookup, usage
+from inventory import journal
+from inventory.allocation import lookup
+from inventory.counting import usage
+from inventory.values import kinds
 from store import Database
 from tmf.errors import InvalidQuery
 from tmf.web import TmfResponse

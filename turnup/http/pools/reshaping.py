@@ -7,8 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from inventory import reshape, usage
-from inventory.usage import Pool
+from inventory import reshape
+from inventory.counting import usage
+from inventory.counting.usage import Pool
 from store import Database, Tx
 from store.errors import InvalidInput
 from turnup.http.pools.bodies import allocations_body, pool_details

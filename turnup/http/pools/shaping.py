@@ -6,7 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from inventory import kinds, pools
+from inventory import pools
+from inventory.values import kinds
 from store import Database, Tx
 from tmf.web import TmfResponse
 from turnup.http.pools.bodies import kind_body, pool_details

@@ -9,8 +9,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from inventory import allocator, kinds, usage
+from inventory import allocator
 from inventory.allocator import Allocation, Wish
+from inventory.counting import usage
+from inventory.values import kinds
 from store import Database, Tx
 from store.errors import InvalidInput, TurnupError
 from tmf.web import TmfResponse

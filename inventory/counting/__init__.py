@@ -1,0 +1,1 @@
+"""How full pools are, were and will be."""

@@ -1,0 +1,1 @@
+"""Pools and allocations as a document or a sheet, out and in."""

@@ -1,0 +1,1 @@
+"""How instances hang together, live and change, and whom a failure hurts."""

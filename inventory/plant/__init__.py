@@ -1,0 +1,1 @@
+"""What is out there: devices, ports, links, places, and which of them serves whom."""

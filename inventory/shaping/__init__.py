@@ -1,0 +1,1 @@
+"""Pools change while they are used: carved, grown, shrunk, split, moved, drained."""

@@ -1,0 +1,1 @@
+"""Kinds of values, and how they are written and laid out."""
