@@ -164,6 +164,14 @@ def test_anything_can_be_asked_for(http: Http, value: str) -> None:
         assert answer.status_code == 200 or answer.json()["code"] == "INVALID_QUERY", answer.text
 
 
+def test_the_longest_names_fit_into_the_indices(http: Http) -> None:
+    # four bytes a character, and nothing that compresses: PostgreSQL's indices take 2,704 bytes
+    owner = "".join(chr(0x1F300 + n * 37 % 700) for n in range(512))
+    (value,) = http.take("number@n", owner, subject=owner)
+    assert http.get("/allocations", owner=owner)[0]["text"] == value
+    http.delete(at("number@n", "allocations", owner))
+
+
 # -- bodies -----------------------------------------------------------------------------------------
 
 POOLS = (
