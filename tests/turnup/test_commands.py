@@ -280,7 +280,7 @@ def test_pools(turnup: Run) -> None:
     _fits(turnup("pool", "list"))
     rests = ("--quarantine-seconds", "3600")
     made = turnup("pool", "create", "s-vlan", "lab", "--first", "10", "--last", "13", *rests)
-    assert made.lines[1].split() == ["s-vlan@lab", "4", "0", "0", "0", "4"]
+    assert made.lines[1].split() == ["s-vlan@lab", "4", "0", "0", "0", "4", "0.0"]
     turnup("pool", "create", "s-vlan", "lab", "--first", "1", "--last", "2").refused("POOL_EXISTS")
     turnup("pool", "create", "vlan", "lab").refused("KIND_UNKNOWN")
     prefix = ("pool", "create", "ipv6-prefix", "lab", "--prefix", "2001:db8::/48")
