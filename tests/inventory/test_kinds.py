@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inventory.errors import KindUnknown, ValueInvalid
 from inventory.values import kinds as registry
-from inventory.values.kinds import kind, kinds, number, parse, plain, read, render, technology
+from inventory.values.kinds import kind, number, parse, plain, read, render, technology
 from inventory.values.renderings import NO_SD, OUTSIDE, Digits, Names, luhn
 
 V6 = {"prefix": "2001:db8:4000::/40", "prefixLength": 56}
