@@ -81,6 +81,7 @@ def take(
         PoolDraining: POOL_DRAINING, the pool is being emptied; the owner holds nothing of it.
         BandUnknown: BAND_UNKNOWN, the pool has no such band.
         ValueTaken, ValueQuarantined, ValueOutsidePool, ValueInvalid: the given value cannot be had.
+        InvalidInput: INVALID_INPUT, a value and a count.
 
     """
     wish = Wish(kind, scope, owner, value, count, subject, band, reason)

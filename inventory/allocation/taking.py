@@ -25,6 +25,7 @@ from inventory.values.kinds import kind as kind_of
 from inventory.values.kinds import parse, render
 from inventory.values.layout import Content
 from store import Tx, to_text
+from store.errors import InvalidInput
 
 _SECOND = 1_000_000
 COLUMNS = (
@@ -53,6 +54,10 @@ class Wish:
     subject: str | None = None
     band: str | None = None
     reason: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is not None and self.count != 1:
+            raise InvalidInput("Give a value or a count, not both: a given value is one.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from inventory.errors import (
 )
 from inventory.tables import allocation, free_range
 from store import Database, ManualClock, Tx
+from store.errors import InvalidInput
 
 CAUSE = Cause("order-1", "3", "rom")
 POOL = "s-vlan@bng"
@@ -489,3 +490,12 @@ def test_what_is_active_does_not_expire(base: Database, clock: ManualClock) -> N
     with base.write() as tx:
         assert allocator.expire(tx) == 0
         assert [one.owner for one in allocator.allocations(tx, pool="s-vlan@a")] == ["o"]
+
+
+def test_a_given_value_is_one(vlans: Database) -> None:
+    with vlans.write() as tx:
+        with pytest.raises(InvalidInput):
+            allocator.take(tx, kind="s-vlan", scope="bng", owner="o", value=1001, count=2)
+        with pytest.raises(InvalidInput):
+            allocator.Wish("s-vlan", "bng", "o", value=1001, count=2)
+        assert allocator.allocations(tx, owner="o") == ()
