@@ -72,6 +72,8 @@ def serve(url: str, folder: str, told: Any, end: Any, profile: str | None) -> No
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
+        if not thread.is_alive():
+            raise SystemExit("the server ended before it was up")
         time.sleep(0.01)
     told.put(server.servers[0].sockets[0].getsockname()[1])
     while end.get() != "end":
